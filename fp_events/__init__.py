@@ -1,0 +1,3 @@
+"""Data pipelines on MQTT messages."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,199 @@
+"""The errors that a user can meet, as one tree.
+
+    FpEventsError                 any of them                                   exit code
+    +-- UsageError                the command line is wrong                     64
+    |   +-- PipelineNotFound      no pipeline of that name
+    |   +-- RunNotFound           no run of that id
+    +-- BrokerError               the broker cannot be used                     69
+    |   +-- BrokerUnavailable     nobody answers at its address
+    |   +-- BrokerRefused         it answered and said no
+    +-- DaemonUnavailable         no daemon answers the command                 69
+    +-- StorageError              a file or folder cannot be used               74
+    |   +-- LedgerCorrupt         the ledger is damaged
+    |   +-- LedgerNewer           the ledger was written by a newer version
+    |   +-- LedgerFailed          the disk failed under it: stop, never retry
+    +-- LedgerHeld                another daemon holds the ledger               75
+    +-- ConfigError               configuration or pipeline code is wrong       78
+    +-- RunFailed                 a run in the foreground ended badly           1
+    +-- Rejected                  a message cannot become inputs; the run ends REJECTED
+    |   +-- Undecodable           the payload is not what its format says
+    |   +-- InputInvalid          it was decoded, but a mapped input is missing or of a wrong type
+    +-- CommandRefused            a command to the daemon was understood and refused
+
+An error is one sentence: what is wrong and where, then how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class FpEventsError(Exception):
+    """Base of all errors that `fp_events` raises on purpose.
+
+    `str(error)` is one line: ``where: what; mend``.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.mend = mend
+        super().__init__(what, where, mend)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.mend)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}; {self.mend}" if self.mend else text
+
+
+def _rebuild(cls: type[FpEventsError], what: str, where: str, mend: str) -> FpEventsError:
+    error = cls.__new__(cls)
+    FpEventsError.__init__(error, what, where=where, mend=mend)
+    return error
+
+
+class UsageError(FpEventsError):
+    """The command line, or a call of the facade, asks for what does not exist."""
+
+    exit_code = 64
+
+
+class PipelineNotFound(UsageError):
+    """No pipeline of that name; names the nearest one there is."""
+
+    def __init__(self, name: str, known: Sequence[str] = ()) -> None:
+        from difflib import get_close_matches
+
+        self.name = name
+        near = get_close_matches(name, known, n=1)
+        mend = f"did you mean '{near[0]}'?" if near else "see `fp-events pipelines list`"
+        super().__init__(f"there is no pipeline '{name}'", mend=mend)
+
+
+class RunNotFound(UsageError):
+    """The ledger has no run of that id."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"there is no run '{run_id}'",
+            mend="see `fp-events runs list`; finished runs are kept as long as `ledger.retention` says",
+        )
+
+
+class BrokerError(FpEventsError):
+    """The broker cannot be used."""
+
+    exit_code = 69
+
+
+class BrokerUnavailable(BrokerError):
+    """Nobody answers at the broker's address."""
+
+
+class BrokerRefused(BrokerError):
+    """The broker answered and said no: password, client id, certificate, protocol."""
+
+
+class DaemonUnavailable(FpEventsError):
+    """No daemon answers the command."""
+
+    exit_code = 69
+
+
+class StorageError(FpEventsError):
+    """A file or folder cannot be read or written."""
+
+    exit_code = 74
+
+
+class LedgerCorrupt(StorageError):
+    """The ledger's file is damaged. It is never deleted or mended by itself."""
+
+
+class LedgerNewer(StorageError):
+    """The ledger's file was written by a newer version of this program."""
+
+
+class LedgerFailed(StorageError):
+    """The disk reported an error under a commit. What was written is unknown: the daemon ends."""
+
+
+class LedgerHeld(FpEventsError):
+    """Another process holds the ledger; `pid` is its process id where known."""
+
+    exit_code = 75
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        self.path = path
+        self.pid = pid
+        holder = f"process {pid}" if pid else "another process"
+        super().__init__(
+            f"the ledger {path} is held by {holder}",
+            mend="stop that daemon, or give this one a ledger of its own (ledger.url)",
+        )
+
+
+class ConfigError(FpEventsError):
+    """Configuration or pipeline code is wrong.
+
+    `problems` holds every finding of a check; the message is the first one and says how many more.
+    """
+
+    exit_code = 78
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "", problems: Sequence[Problem] = ()) -> None:
+        self.problems = tuple(problems) or (Problem(what=what, where=where, mend=mend),)
+        super().__init__(what, where=where, mend=mend)
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> ConfigError:
+        """The error that reports all `problems`, of which there must be at least one."""
+        first = problems[0]
+        return cls(first.what, where=first.where, mend=first.mend, problems=problems)
+
+
+class RunFailed(FpEventsError):
+    """A run in the foreground ended with another outcome than SUCCEEDED."""
+
+    exit_code = 1
+
+
+class Rejected(FpEventsError):
+    """A message cannot become inputs. Never retried: the same bytes fail again."""
+
+
+class Undecodable(Rejected):
+    """The payload is not what its format says."""
+
+
+class InputInvalid(Rejected):
+    """The payload was decoded, but a mapped input is missing, or of a wrong type."""
+
+
+class CommandRefused(FpEventsError):
+    """A command reached the daemon, was understood, and was refused."""
+
+    exit_code = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One finding of a check, before anything runs."""
+
+    what: str
+    #: ``file:line``, relative to the project's folder where it can be.
+    where: str = ""
+    mend: str = ""
+    #: A warning is shown and does not stop `serve`.
+    warning: bool = False
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}; {self.mend}" if self.mend else text

@@ -1,0 +1,102 @@
+"""What the user wrote, as the runtime sees it: checked, frozen, free of YAML and of Hamilton."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .retry import RetryPolicy
+
+Format = Literal["json", "jsonlines", "text", "bytes", "msgpack", "cbor"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A topic filter and what to do with the messages that match it."""
+
+    #: As written, with captures: ``plant/{line}/temperature``, ``site/{rest#}``.
+    topic: str
+    qos: int = 1
+    #: None: by content type, then by sniffing.
+    format: Format | None = None
+    #: Input name -> dotted path (``payload.value``, ``topic.line``, ``message.received_at``).
+    #: None: `payload`, the captures and `message`, as far as the plan asks for them.
+    map: Mapping[str, str] | None = None
+    #: The payload's fields become inputs by name.
+    spread: bool = False
+    #: What to do with messages that the broker sends because they were retained.
+    retained: Literal["skip", "process"] = "skip"
+    #: Template over captures and payload fields; runs with the same key go one at a time, in order.
+    key: str | None = None
+    #: Runs of this trigger under way at a time.
+    concurrency: int = 64
+    #: Dotted path to what tells two messages apart; None: the `message_id` user property.
+    identity: str | None = None
+    #: Seconds from `received_at`; older messages end EXPIRED before they start.
+    expires_after: float | None = None
+    #: ``file:line`` of the trigger, for messages to the user.
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A node whose value is published."""
+
+    node: str
+    #: Template over captures, payload and value fields; None: ``<base>/results/<pipeline>/<node>``.
+    topic: str | None = None
+    #: One message per item of a list.
+    each: bool = False
+    qos: int = 1
+    retain: bool = False
+    #: Seconds; the message expiry that the broker is told.
+    expires_after: float | None = None
+    #: How NaN and the infinities are written in JSON.
+    nan: Literal["null", "error"] = "null"
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSpec:
+    """Where whole runs execute. Pipelines with equal specs share one executor."""
+
+    type: Literal["local", "threadpool", "processpool"]
+    #: Threads or processes; None: the executor's own default.
+    max_workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """One pipeline's settings, all levels merged."""
+
+    name: str
+    #: Import name of the module under the project's folder.
+    module: str
+    triggers: tuple[Trigger, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    #: Node -> the input that gets its last value for the same key.
+    state: Mapping[str, str] = field(default_factory=dict)
+    #: `run.inputs`: defaults for inputs, below a map and above `params`.
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    #: `run.config`: for Hamilton's `@config.when`.
+    config: Mapping[str, Any] = field(default_factory=dict)
+    #: Empty: the nodes named in `outputs`, else every node that nothing else consumes.
+    final_vars: tuple[str, ...] = ()
+    #: None: threadpool where the plan has a sync node, else local.
+    executor: ExecutorSpec | None = None
+    #: Seconds per attempt.
+    timeout: float | None = None
+    #: Seconds for the whole run, from its creation.
+    deadline: float | None = None
+    retry: RetryPolicy = RetryPolicy()
+    #: While a run waits for a retry: `hold` its key, or let later runs `pass`.
+    on_retry: Literal["hold", "pass"] = "hold"
+    log_level: str | None = None
+    #: Dotted ``module:function`` called after the outcome is durable.
+    on_success: str | None = None
+    on_failure: str | None = None
+    enabled: bool = True
+    #: ``file`` of the pipeline's YAML, for messages to the user.
+    where: str = ""
