@@ -1,0 +1,1 @@
+"""The broker that a newcomer need not install a service for."""

@@ -1,0 +1,1 @@
+"""Payload formats, and how values become bytes."""

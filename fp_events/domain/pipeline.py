@@ -90,7 +90,7 @@ class Pipeline:
     timeout: float | None = None
     #: Seconds for the whole run, from its creation.
     deadline: float | None = None
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     #: While a run waits for a retry: `hold` its key, or let later runs `pass`.
     on_retry: Literal["hold", "pass"] = "hold"
     log_level: str | None = None

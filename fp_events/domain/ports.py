@@ -160,7 +160,8 @@ class Handler(Protocol):
 class HandlerLoader(Protocol):
     """How an executor turns a PlanRef into what runs it; cached by the loader."""
 
-    def __call__(self, ref: PlanRef) -> Handler: ...
+    def __call__(self, ref: PlanRef) -> Handler:
+        """The handler of `ref`."""
 
 
 class Executor(Protocol):

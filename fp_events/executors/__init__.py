@@ -1,0 +1,1 @@
+"""Where whole runs execute."""

@@ -1,0 +1,1 @@
+"""Durable records of messages, runs, state and publications."""

@@ -1,0 +1,1 @@
+"""Connections to brokers; each module is the only importer of its library."""
