@@ -1,0 +1,87 @@
+"""A run in the daemon's memory, from its acceptance to its settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from ..domain.message import Message
+from ..domain.run import Attempt, Cause, PlanRef
+
+#: Bytes that an entry takes beside its payload: the entry, its message, properties, captures.
+OVERHEAD = 1500
+
+
+class Phase(Enum):
+    """Where an entry stands in the runner; finer than RunState."""
+
+    #: Behind another run of its key.
+    BLOCKED = "blocked"
+    #: In its trigger's queue.
+    READY = "ready"
+    #: Its key's state is being read.
+    LOADING = "loading"
+    #: Waits for the commit of its claim.
+    CLAIMING = "claiming"
+    EXECUTING = "executing"
+    #: Waits for the next attempt, or for its due time.
+    WAITING = "waiting"
+    DONE = "done"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Entry:
+    """One run that is not finished."""
+
+    run_id: str
+    pipeline: str
+    cause: Cause
+    trigger: int | None
+    trigger_topic: str
+    key: str | None
+    captures: Mapping[str, str]
+    request: bytes | None
+    message: Message | None
+    created_at: datetime
+    #: On the monotonic clock; None: never.
+    expires: float | None = None
+    deadline: float | None = None
+    phase: Phase = Phase.READY
+    #: The last attempt claimed.
+    attempt: int = 0
+    #: Failed attempts that count against `max_retries`.
+    retries: int = 0
+    #: RUNNING in the ledger, for `attempt`.
+    claimed: bool = False
+    #: A claim is on its way to the ledger.
+    claiming: bool = False
+    #: Found RUNNING at the start: runs with nothing beside it.
+    alone: bool = False
+    #: Its thread runs on after a timeout: the key is not free.
+    abandoned: bool = False
+    #: An operator reset the key's state meanwhile: what this run computes of it is void.
+    discard_state: bool = False
+    #: Seconds for each attempt and number of retries, where a command gave its own.
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes held, roughly."""
+        payload = len(self.message.payload) if self.message else 0
+        return payload + (len(self.request) if self.request else 0) + OVERHEAD
+
+    def to_attempt(self, state: bytes | None, timeout: float | None) -> Attempt:
+        """The current attempt, for an executor."""
+        return Attempt(
+            run_id=self.run_id,
+            number=self.attempt,
+            plan=PlanRef(self.pipeline),
+            trigger=self.trigger,
+            message=self.message,
+            captures=self.captures,
+            request=self.request,
+            state=state,
+            timeout=timeout,
+        )
