@@ -1,0 +1,66 @@
+# Everything a developer or a newcomer types. `make` alone lists it.
+# Needs Python 3.11 or newer, and apt or brew for the Mosquitto broker; all else goes into .venv.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean
+
+# Empty: the newest tested one on PATH that can make a virtual environment.
+PYTHON ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+# Stamps: what stands in the virtual environment, so that a repeated call does nothing.
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s%s\n' "$$name" "$$what"; done
+
+demo: $(RUNTIME) ## set everything up, then show messages going through the sample pipelines
+	@scripts/ensure-mosquitto || { \
+		echo "The demo goes on with amqtt, a broker in Python that is good for development only."; \
+		$(MAKE) --no-print-directory $(DEV); }
+	@$(BIN)/fp-events demo
+
+test: check ## set everything up, then all checks and all tests; a missing real part is a failure
+	@scripts/ensure-mosquitto
+	CI=true $(BIN)/python -m pytest
+
+check: $(DEV) ## lint, format, types, layers, lock files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_lock.py
+
+bench: $(DEV) ## measure; prints tables and writes JSON
+	@scripts/ensure-mosquitto
+	$(BIN)/python -m benchmarks
+
+COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+lock: $(DEV) ## choose versions and hashes anew for what pyproject.toml asks; with Python 3.11, the oldest supported
+	$(COMPILE) --extra dev --constraint requirements-build.in --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
+	$(COMPILE) --constraint requirements-dev.txt --output-file requirements-build.txt requirements-build.in
+
+clean: ## remove the virtual environment, caches and builds; the ledger in .fp-events/ stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@python=$$([ -n "$(PYTHON)" ] && echo "$(PYTHON)" || scripts/find-python) && \
+		echo "Making $(VENV) with $$python" && "$$python" -m venv $(VENV)
+
+$(RUNTIME): requirements.txt requirements-build.txt pyproject.toml | $(BIN)/python
+	@echo "Installing fp-events and what it needs into $(VENV)"
+	@$(PIP) --require-hashes -r requirements.txt -r requirements-build.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUNTIME)
+	@echo "Installing the development tools into $(VENV)"
+	@$(PIP) --require-hashes -r requirements-dev.txt
+	@touch $@
