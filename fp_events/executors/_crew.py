@@ -1,0 +1,160 @@
+"""What the workers of a threadpool share: queues, sleepers, and the count of those that are lost.
+
+Workers pull single items: chunks cut ahead let a run of 1 microsecond wait behind one of 50 ms. Slow
+plans have a queue of their own and at most n - 1 workers. A hand-over is one operation on a deque, a set
+or a list, which the interpreter lock makes atomic; `_lock` guards only the counts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fp_events.domain.ports import HandlerLoader
+from fp_events.domain.run import Attempt, AttemptResult
+
+from ._pace import Pace
+
+if TYPE_CHECKING:
+    from ._worker_thread import WorkerThread
+
+
+class Item:
+    """One attempt on its way through the pool; its flags belong to the loop."""
+
+    __slots__ = ("abandoned", "attempt", "cancelled")
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        #: The result is out, the thread runs on.
+        self.abandoned = False
+        self.cancelled = False
+
+
+class Crew:
+    """The workers of one pool. `notify` wakes the loop and may be called from any thread."""
+
+    def __init__(
+        self,
+        load: HandlerLoader,
+        size: int,
+        *,
+        lost_limit: int,
+        notify: Callable[[], None],
+        make_worker: Callable[[Crew, int], WorkerThread],
+    ) -> None:
+        self.load = load
+        self.notify = notify
+        self.pace = Pace()
+        self.fast: deque[Item] = deque()
+        #: Items of plans that are slow, or not measured yet.
+        self.slow: deque[Item] = deque()
+        self.ended: deque[tuple[Item, AttemptResult]] = deque()
+        self.workers: list[WorkerThread] = []
+        #: The last to fall asleep is the first to wake.
+        self.idle: list[WorkerThread] = []
+        self.closing = False
+        #: Workers started in all.
+        self.started = 0
+        #: Workers that hold an abandoned run.
+        self.lost = 0
+        #: Items that nobody has begun. Whoever removes an item from here owns it.
+        self._unclaimed: set[Item] = set()
+        self._lock = threading.Lock()
+        self.size = size
+        self._lost_limit = lost_limit
+        self._make_worker = make_worker
+        self._slow_limit = max(1, size - 1)
+        self._slow_running = 0
+
+    @property
+    def room(self) -> int:
+        """Workers that may run beside the lost ones; each lost one above the limit takes a place."""
+        return max(0, self.size - max(0, self.lost - self._lost_limit))
+
+    def put(self, item: Item) -> None:
+        """Queue an item by the pace of its pipeline."""
+        self._unclaimed.add(item)
+        (self.slow if self.pace.is_slow(item.attempt.plan.pipeline) else self.fast).append(item)
+
+    def claim(self, item: Item) -> bool:
+        """Own an item that nobody has begun; False where another was first."""
+        try:
+            self._unclaimed.remove(item)
+        except KeyError:
+            return False
+        return True
+
+    def take(self) -> tuple[Item, bool] | None:
+        """Own the next item and say whether it counts as slow; `done_slow` must follow if so."""
+        while self.fast:
+            try:
+                item = self.fast.popleft()
+            except IndexError:
+                break
+            if self.pace.is_slow(item.attempt.plan.pipeline):
+                self.slow.append(item)
+            elif self.claim(item):
+                return item, False
+        if not self.slow:
+            return None
+        with self._lock:
+            while self.slow and self._slow_running < self._slow_limit:
+                item = self.slow.popleft()
+                if self.claim(item):
+                    self._slow_running += 1
+                    return item, True
+        return None
+
+    def done_slow(self) -> None:
+        """A slow item has ended."""
+        with self._lock:
+            self._slow_running -= 1
+
+    def has_work(self) -> bool:
+        """Whether `take` would find something now."""
+        return bool(self.fast) or (bool(self.slow) and self._slow_running < self._slow_limit)
+
+    def wake_one(self) -> None:
+        """Wake the worker that slept last, or start one where there is room."""
+        try:
+            self.idle.pop().wake()
+        except IndexError:
+            self._start_worker()
+
+    def wake_all(self) -> None:
+        """Wake every sleeper, so that it sees `closing`."""
+        while self.idle:
+            self.idle.pop().wake()
+
+    def lose(self, worker: WorkerThread) -> None:
+        """Count out a worker that does not come back from its run; another takes its place."""
+        with self._lock:
+            worker.lost = True
+            self.lost += 1
+        if self.has_work():
+            self.wake_one()
+
+    def find(self, worker: WorkerThread) -> bool:
+        """Count a lost worker in again; False where its place is taken and it must end."""
+        with self._lock:
+            worker.lost = False
+            self.lost -= 1
+            return len(self.workers) - self.lost <= self.room
+
+    def leave(self, worker: WorkerThread) -> None:
+        """A worker ends."""
+        with self._lock:
+            self.workers.remove(worker)
+        self.notify()
+
+    def _start_worker(self) -> None:
+        with self._lock:
+            if self.closing or len(self.workers) - self.lost >= self.room:
+                return
+            self.started += 1
+            worker = self._make_worker(self, self.started)
+            self.workers.append(worker)
+        worker.start()

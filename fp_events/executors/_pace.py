@@ -1,0 +1,35 @@
+"""How long the runs of each pipeline take, so that fast ones need not wait behind slow ones."""
+
+from __future__ import annotations
+
+#: Seconds; a pipeline whose moving average is above is slow.
+SLOW = 0.002
+#: Weight of the newest run in the average.
+_WEIGHT = 0.2
+#: Seconds; longer runs count as this long, so that one first run with imports is forgotten after eight.
+_CEILING = 5 * SLOW
+
+
+class Pace:
+    """Moving averages by pipeline. Updates may come from several threads: a lost one does no harm."""
+
+    def __init__(self) -> None:
+        self._averages: dict[str, float] = {}
+
+    def average(self, pipeline: str) -> float | None:
+        """Seconds per run; None before the first one."""
+        return self._averages.get(pipeline)
+
+    def is_slow(self, pipeline: str) -> bool:
+        """Known to be slow, or not known yet."""
+        return self._averages.get(pipeline, _CEILING) > SLOW
+
+    def record(self, pipeline: str, seconds: float) -> None:
+        """Take one finished run into the average."""
+        seconds = min(seconds, _CEILING)
+        average = self._averages.get(pipeline)
+        self._averages[pipeline] = seconds if average is None else average + _WEIGHT * (seconds - average)
+
+    def mark_slow(self, pipeline: str) -> None:
+        """A run of it is under way that already lasts longer than `SLOW`."""
+        self._averages[pipeline] = _CEILING

@@ -1,0 +1,143 @@
+"""One thread of the threadpool."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextvars import copy_context
+from dataclasses import dataclass
+from time import monotonic
+
+from fp_events.domain.ports import Handler
+from fp_events.domain.run import Attempt, AttemptResult
+
+from ._crew import Crew, Item
+from ._results import raised
+
+#: Seconds that outcomes are gathered before the loop is woken for them.
+_GATHER = 0.001
+
+
+@dataclass(slots=True)
+class Current:
+    """What a worker is doing."""
+
+    item: Item
+    #: Monotonic time at which it began to load the plan, then at which the run began.
+    began: float
+    loading: bool
+
+
+class WorkerThread:
+    """A daemon thread: a hung run does not keep the process from ending."""
+
+    def __init__(self, crew: Crew, number: int) -> None:
+        self._crew = crew
+        self._thread = threading.Thread(target=self._main, name=f"fp-events worker {number}", daemon=True)
+        #: Held while awake: `wake` releases it, falling asleep takes it twice.
+        self._sleeping = threading.Lock()
+        self._sleeping.acquire()
+        self._notified_at = 0.0
+        #: For plans that await: one loop for the thread's life, since clients outlive a run.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[AttemptResult] | None = None
+        #: Read by the loop's thread; None between runs.
+        self.current: Current | None = None
+        #: Its run was abandoned. Set under the crew's lock.
+        self.lost = False
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """End its sleep. Only for whoever took it off `Crew.idle`."""
+        self._sleeping.release()
+
+    def interrupt(self, item: Item) -> None:
+        """Cancel `item` if it awaits on this thread; nothing stops one that does not."""
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None and self.current is not None and self.current.item is item:
+            loop.call_soon_threadsafe(task.cancel)
+
+    def _main(self) -> None:
+        crew = self._crew
+        self._notified_at = monotonic()
+        while not (self.lost and not crew.find(self)):
+            taken = None if crew.closing else crew.take()
+            if taken is not None:
+                self._work(*taken)
+            elif not self._sleep():
+                break
+        if self._loop is not None:
+            self._loop.close()
+        crew.leave(self)
+
+    def _sleep(self) -> bool:
+        """Wait for `wake`; False where the pool closes."""
+        crew = self._crew
+        crew.notify()
+        if crew.closing:
+            return False
+        crew.idle.append(self)
+        if crew.has_work() or crew.closing:
+            # It came between the last look and the line above, so perhaps nobody was woken for it.
+            try:
+                crew.idle.remove(self)
+            except ValueError:
+                self._sleeping.acquire()
+        else:
+            self._sleeping.acquire()
+        self._notified_at = monotonic()
+        return not crew.closing
+
+    def _work(self, item: Item, slow: bool) -> None:
+        crew = self._crew
+        if slow:
+            crew.notify()
+            if crew.has_work():
+                crew.wake_one()
+        result = self._run(item)
+        if slow:
+            crew.done_slow()
+        crew.ended.append((item, result))
+        now = monotonic()
+        if now - self._notified_at > _GATHER:
+            self._notified_at = now
+            crew.notify()
+
+    def _run(self, item: Item) -> AttemptResult:
+        attempt = item.attempt
+        began = monotonic()
+        self.current = current = Current(item, began, True)
+        try:
+            handler = self._crew.load(attempt.plan)
+            current.began = began = monotonic()
+            current.loading = False
+            if handler.is_async:
+                result = self._run_async(handler, attempt)
+            else:
+                result = copy_context().run(handler.handle, attempt)
+        except BaseException as error:  # noqa: BLE001 - a plan's SystemExit must not end the worker
+            result = raised(attempt, error, elapsed=monotonic() - began)
+        else:
+            self._crew.pace.record(attempt.plan.pipeline, monotonic() - began)
+        self.current = None
+        return result
+
+    def _run_async(self, handler: Handler, attempt: Attempt) -> AttemptResult:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        self._task = self._loop.create_task(_guarded(handler, attempt))
+        try:
+            return self._loop.run_until_complete(self._task)
+        finally:
+            self._task = None
+
+
+async def _guarded(handler: Handler, attempt: Attempt) -> AttemptResult:
+    began = monotonic()
+    try:
+        return await handler.handle_async(attempt)
+    except BaseException as error:  # noqa: BLE001 - asyncio lets SystemExit through to the loop
+        return raised(attempt, error, elapsed=monotonic() - began)
