@@ -123,7 +123,7 @@ class Template:
 
     def _values(self, scope: Mapping[str, Any]) -> tuple[str, ...]:
         if self._simple is not None:
-            values = tuple(map(scope.get, self._simple))
+            values: tuple[Any, ...] = tuple(map(scope.get, self._simple))
             if _ONLY_TEXT.issuperset(map(type, values)):
                 return values
         return tuple([placeholder.fill(scope) for placeholder in self.placeholders])
@@ -198,5 +198,5 @@ def _check_value(placeholder: Placeholder, value: str) -> None:
         raise TemplateError(f"{{{placeholder.text}}} holds a character that no topic may have: +, # or NUL")
     # What came from a topic may have empty levels inside, as that topic had them; other values may not.
     from_topic = len(placeholder.parts) == 1 and placeholder.parts[0] not in _NOT_FROM_TOPIC
-    if not value or not from_topic and "" in value.split("/"):
+    if not value or (not from_topic and "" in value.split("/")):
         raise TemplateError(f"{{{placeholder.text}}} would make an empty level of the topic")
