@@ -1,0 +1,151 @@
+"""The project's plans: compiled once per code, configuration and set of outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fp_events.domain.errors import Problem
+from fp_events.domain.pipeline import Pipeline
+from fp_events.domain.run import PlanRef
+
+if TYPE_CHECKING:
+    from .building import Graph
+    from .driver_plan import DriverPlan
+    from .loading import Generation
+    from .plan import CompiledPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeInfo:
+    """A node, as `pipelines show` lists it."""
+
+    name: str
+    #: The type hint of its value.
+    type: str
+    #: First paragraph of the function's docstring.
+    doc: str
+    #: ``pipelines/x.py:12``; for an input, the function that takes it.
+    where: str
+    #: What it needs, in the order of its parameters.
+    inputs: tuple[str, ...]
+    #: From `@tag`.
+    tags: Mapping[str, Any]
+    #: It comes from outside.
+    is_input: bool
+    #: The plan returns its value.
+    final: bool
+
+
+class Catalogue:
+    """Plans of one project, whose modules are in ``<root>/pipelines``.
+
+    Modules are imported at the first use and stay as they are until `refresh`. May be used by several threads.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._current: Generation | None = None
+        self._graphs: dict[tuple[str, str], Graph] = {}
+        self._plans: dict[tuple[Any, ...], CompiledPlan | DriverPlan] = {}
+
+    def discover(self) -> list[str]:
+        """Names of the modules in ``pipelines/``; a leading underscore hides one."""
+        return sorted(path.stem for path in (self.root / "pipelines").glob("*.py") if not path.stem.startswith("_"))
+
+    def plan(
+        self,
+        pipeline: Pipeline,
+        *,
+        final_vars: Sequence[str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        overrides: Sequence[str] = (),
+    ) -> CompiledPlan | DriverPlan:
+        """The pipeline's plan.
+
+        `final_vars` takes the place of the pipeline's own, `config` is laid over its own, `overrides` names nodes
+        whose values come with the inputs. Raises ConfigError with ``file:line`` of the function to mend.
+        """
+        from .loading import LOCK
+        from .version import config_key
+
+        with LOCK:
+            wanted = None if final_vars is None else tuple(final_vars)
+            merged = {**pipeline.config, **(config or {})}
+            asked = (pipeline.final_vars, tuple(output.node for output in pipeline.outputs), tuple(pipeline.state))
+            key = (
+                pipeline.name,
+                pipeline.module,
+                config_key(merged),
+                asked,
+                wanted,
+                tuple(overrides),
+                pipeline.executor,
+            )
+            if key not in self._plans:
+                graph = self.graph(replace(pipeline, config=merged))
+                self._plans[key] = _compile(pipeline, graph, wanted, overrides)
+            return self._plans[key]
+
+    def graph(self, pipeline: Pipeline) -> Graph:
+        """The whole graph of a pipeline's module. Raises ConfigError as `plan` does."""
+        from .building import build
+        from .loading import LOCK
+        from .version import config_key
+
+        with LOCK:
+            key = (pipeline.module, config_key(pipeline.config))
+            if key not in self._graphs:
+                self._graphs[key] = build(self._generation(), pipeline.module, pipeline.config)
+            return self._graphs[key]
+
+    def check(self, pipeline: Pipeline) -> list[Problem]:
+        """Everything that is wrong with a pipeline, found without running it; warnings among it."""
+        from .check import check
+
+        return check(self, pipeline)
+
+    def nodes(self, pipeline: Pipeline) -> list[NodeInfo]:
+        """The nodes of a pipeline's plan, inputs first, then each after what it needs."""
+        from .listing import nodes_of
+
+        return nodes_of(self.plan(pipeline).selection)
+
+    def refresh(self) -> bool:
+        """Look at the files again: the next `plan` compiles what has changed. True where anything has.
+
+        Plans handed out before keep running the code they were made from.
+        """
+        from .loading import LOCK
+
+        with LOCK:
+            if self._current is None or not self._current.changed():
+                return False
+            self._current = None
+            self._graphs.clear()
+            self._plans.clear()
+            return True
+
+    def _generation(self) -> Generation:
+        from .loading import Generation
+
+        if self._current is None:
+            self._current = Generation(self.root)
+        return self._current
+
+
+def _compile(
+    pipeline: Pipeline, graph: Graph, final_vars: Sequence[str] | None, overrides: Sequence[str]
+) -> CompiledPlan | DriverPlan:
+    from .driver_plan import DriverPlan, is_dynamic
+    from .plan import CompiledPlan
+    from .selection import requested, select
+    from .version import version_of
+
+    selection = select(graph, requested(pipeline, graph, final_vars), overrides)
+    ref = PlanRef(pipeline.name, version_of(selection))
+    if is_dynamic(selection):
+        return DriverPlan(ref, selection, pipeline.executor)
+    return CompiledPlan(ref, selection)

@@ -1,0 +1,162 @@
+"""What is wrong with a pipeline, found before a message finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from fp_events.domain.errors import ConfigError, Problem
+from fp_events.domain.pipeline import Pipeline, Trigger
+
+from .building import Graph, type_name
+from .driver_plan import is_dynamic
+from .hints import allows_none, hints_contradict, value_contradicts
+from .selection import Selection, nearest
+from .sources import default_sources, source_type
+
+if TYPE_CHECKING:
+    from .catalogue import Catalogue
+
+
+def check(catalogue: Catalogue, pipeline: Pipeline) -> list[Problem]:
+    """Compile the plan, then compare it with everything that fills its inputs."""
+    try:
+        selection = catalogue.plan(pipeline).selection
+    except ConfigError as error:
+        return list(error.problems)
+    problems = [*_replaced(pipeline, selection.graph), *_driver(selection), *_state(pipeline, selection)]
+    problems += _constants(pipeline, selection)
+    for trigger in pipeline.triggers:
+        problems += _map(pipeline, trigger, selection)
+        problems += _unfilled(pipeline, trigger, selection)
+    return problems
+
+
+def _replaced(pipeline: Pipeline, graph: Graph) -> Iterator[Problem]:
+    for name, where in graph.replaced.items():
+        yield Problem(
+            what=f"`run.config` has a key '{name}', so function '{name}' at {where} never runs",
+            where=pipeline.where or where,
+            mend="rename the key, unless that is what you want",
+            warning=True,
+        )
+
+
+def _driver(selection: Selection) -> Iterator[Problem]:
+    name = is_dynamic(selection)
+    if name:
+        yield Problem(
+            what=f"'{name}' is Parallelizable or Collect, so the plan runs through Hamilton's driver, which is slower",
+            where=selection.graph.where(name),
+            mend="nothing to do, unless a run must take less than some milliseconds",
+            warning=True,
+        )
+
+
+def _state(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
+    nodes = selection.graph.nodes
+    where = pipeline.where or selection.graph.file
+    for node, name in pipeline.state.items():
+        if nodes[node].user_defined:
+            mend = f"keep a node that is computed from '{node}'"
+            yield Problem(what=f"`state` keeps '{node}', which is an input and not computed", where=where, mend=mend)
+        misfit = _misfit(name, selection, where, "state")
+        if misfit is not None:
+            yield misfit
+        elif name in selection.inputs:
+            yield from _state_type(node, name, selection)
+
+
+def _state_type(node: str, name: str, selection: Selection) -> Iterator[Problem]:
+    taken, given = selection.graph.nodes[name].type, selection.graph.nodes[node].type
+    where = selection.graph.where(name)
+    if hints_contradict(taken, given):
+        what = f"`state` gives '{name}' the value of '{node}', a {type_name(given)}, taken as {type_name(taken)}"
+        yield Problem(what=what, where=where, mend="make the two type hints agree")
+    elif selection.inputs[name] and not allows_none(taken):
+        what = f"input '{name}' is None in the first run of each key, but it is taken as {type_name(taken)}"
+        yield Problem(what=what, where=where, mend=f"write `{name}: {type_name(taken)} | None`")
+
+
+def _constants(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
+    where = pipeline.where or selection.graph.file
+    for block, values in (("run.inputs", pipeline.inputs), ("params", pipeline.params)):
+        for name, value in values.items():
+            misfit = _misfit(name, selection, where, block)
+            if misfit is not None:
+                yield misfit
+                continue
+            hint = selection.graph.nodes[name].type
+            if value_contradicts(hint, value):
+                what = f"`{block}` gives '{name}' {value!r}, but {_taken(name, selection)} as {type_name(hint)}"
+                yield Problem(what=what, where=where, mend=_value_mend(value))
+
+
+def _value_mend(value: object) -> str:
+    return "write it without quotes" if isinstance(value, str) else "change the value or the type hint"
+
+
+def _map(pipeline: Pipeline, trigger: Trigger, selection: Selection) -> Iterator[Problem]:
+    where = trigger.where or pipeline.where or selection.graph.file
+    explicit = trigger.map is not None
+    entries = trigger.map if trigger.map is not None else {} if trigger.spread else default_sources(trigger)
+    for name, path in entries.items():
+        if not explicit and name not in selection.inputs:
+            continue
+        misfit = _misfit(name, selection, where, "map")
+        if misfit is not None:
+            yield misfit
+            continue
+        try:
+            given = source_type(trigger, path)
+        except ValueError as error:
+            yield Problem(what=f"`map` cannot fill '{name}': {error}", where=where, mend="mend the path")
+            continue
+        hint = selection.graph.nodes[name].type
+        if given is not Any and hints_contradict(hint, given):
+            taker = f"{_taken(name, selection)} as {type_name(hint)}"
+            what = f"`map` gives '{name}' {path}, a {type_name(given)}, but {taker}"
+            yield Problem(what=what, where=where, mend="map another path, or change the type hint")
+
+
+def _unfilled(pipeline: Pipeline, trigger: Trigger, selection: Selection) -> Iterator[Problem]:
+    if trigger.spread:
+        return
+    mapped = trigger.map if trigger.map is not None else default_sources(trigger)
+    filled = {*mapped, *pipeline.inputs, *pipeline.params, *pipeline.state.values()}
+    for name, required in selection.inputs.items():
+        if required and name not in filled:
+            yield Problem(
+                what=f"nothing fills input '{name}': {_taken(name, selection)}",
+                where=trigger.where or pipeline.where or selection.graph.file,
+                mend=f"add `{name}` to `map`, `run.inputs` or `params`, or give the parameter a default",
+            )
+
+
+def _misfit(name: str, selection: Selection, where: str, block: str) -> Problem | None:
+    """What is wrong with filling `name`; None where it is an input of the module."""
+    graph = selection.graph
+    if name in graph.config:
+        what = f"`{block}` fills '{name}', which `run.config` sets"
+        return Problem(what=what, where=where, mend="remove one of them")
+    if name not in graph.nodes:
+        known = [other for other, node in graph.nodes.items() if node.user_defined]
+        mend = nearest(name, known, f"remove it, or add a parameter '{name}' to a function of {graph.file}")
+        return Problem(what=f"`{block}` fills '{name}', but no function takes that", where=where, mend=mend)
+    if not graph.nodes[name].user_defined:
+        what = f"`{block}` fills '{name}', which function '{name}' at {graph.where(name)} computes"
+        return Problem(what=what, where=where, mend="rename one of them: the input would be ignored")
+    if name not in selection.inputs and block in {"map", "state"}:
+        what = f"`{block}` fills '{name}', which nothing that is asked for needs"
+        return Problem(what=what, where=where, mend="remove it, or add a node that needs it to `outputs`", warning=True)
+    return None
+
+
+def _taken(name: str, selection: Selection) -> str:
+    """Who takes an input, and where."""
+    takers = selection.needed_by(name) or [
+        other for other in selection.graph.computed() if name in selection.graph.nodes[other].input_types
+    ]
+    if not takers:
+        return "it is asked for"
+    return f"'{takers[0]}' at {selection.graph.where(takers[0])} takes it"

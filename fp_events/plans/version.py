@@ -1,0 +1,189 @@
+"""What a plan's version is made of: its code, whatever of the project that code uses, and its configuration.
+
+Comments, docstrings, line numbers and other functions of the module do not count. A helper two modules away does.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import sys
+from collections.abc import Mapping
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from .loading import Generation, public_text
+from .selection import Selection
+
+_PLAIN = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
+
+
+def version_of(selection: Selection) -> str:
+    """Twelve hexadecimal digits, the same in every process of one Python minor version."""
+    fingerprint = _Fingerprint(selection.graph.generation)
+    fingerprint.text(f"python {sys.version_info.major}.{sys.version_info.minor}")
+    fingerprint.value(dict(selection.graph.config))
+    fingerprint.value(selection.outputs)
+    fingerprint.value(sorted(selection.overrides))
+    for name in selection.order:
+        node = selection.graph.nodes[name]
+        fingerprint.text(f"node {name} {public_text(str(node.type))}")
+        for dependency, (kind, required) in node.input_types.items():
+            fingerprint.text(f"{dependency} {public_text(str(kind))} {required}")
+        fingerprint.value(node.callable)
+    return fingerprint.digest()
+
+
+def config_key(config: Mapping[str, Any]) -> str:
+    """A key for caches, equal for equal configurations."""
+    fingerprint = _Fingerprint(None)
+    fingerprint.value(dict(config))
+    return fingerprint.digest()
+
+
+class _Fingerprint:
+    """Feeds values to a hash, each object once; works through a list, since wrappers nest deeply."""
+
+    def __init__(self, generation: Generation | None) -> None:
+        self._generation = generation
+        self._hash = hashlib.sha256()
+        self._seen: dict[int, int] = {}
+        #: Keeps what was seen alive: an address is used again after its object has gone.
+        self._kept: list[Any] = []
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()[:12]
+
+    def text(self, text: str) -> None:
+        data = text.encode("utf-8", "surrogatepass")
+        self._hash.update(len(data).to_bytes(8, "big") + data)
+
+    def value(self, value: Any) -> None:
+        waiting = [value]
+        while waiting:
+            waiting += reversed(self._one(waiting.pop()))
+
+    def _one(self, value: Any) -> list[Any]:
+        """Hash `value` itself; what it is made of comes next."""
+        if isinstance(value, _PLAIN):
+            self.text(f"{type(value).__name__} {value!r}")
+            return []
+        if id(value) in self._seen:
+            self.text(f"again {self._seen[id(value)]}")
+            return []
+        self._seen[id(value)] = len(self._seen)
+        self._kept.append(value)
+        if isinstance(value, FunctionType):
+            return self._function(value)
+        if isinstance(value, CodeType):
+            return self._code(value)
+        if isinstance(value, MethodType):
+            return [value.__func__, value.__self__]
+        if isinstance(value, type):
+            return self._class(value)
+        if isinstance(value, ModuleType | BuiltinFunctionType):
+            self.text(public_text(value.__name__))
+            return []
+        return self._data(value)
+
+    def _function(self, function: FunctionType) -> list[Any]:
+        self.text(f"function {public_text(function.__module__ or '')} {function.__qualname__}")
+        parts: list[Any] = [function.__defaults__, function.__kwdefaults__]
+        for cell in function.__closure__ or ():
+            try:
+                parts.append(cell.cell_contents)
+            except ValueError:
+                self.text("empty cell")
+        if self._inside(function.__module__):
+            parts = [_without_docstring(function), *parts, *self._globals(function)]
+        return parts
+
+    def _code(self, code: CodeType) -> list[Any]:
+        self.text(f"code {code.co_name} {code.co_flags} {code.co_argcount} {code.co_kwonlyargcount}")
+        self.text(code.co_code.hex())
+        self.text(" ".join([*code.co_names, "/", *code.co_varnames, "/", *code.co_freevars]))
+        return list(code.co_consts)
+
+    def _globals(self, function: FunctionType) -> list[Any]:
+        """What the function's names mean, as far as the project gives them a meaning."""
+        names = sorted(_names(function.__code__))
+        found: list[Any] = []
+        for name in names:
+            if name not in function.__globals__:
+                continue
+            value = function.__globals__[name]
+            self.text(f"global {name}")
+            found.append(value)
+            if isinstance(value, ModuleType) and self._inside(value.__name__):
+                found += [vars(value)[used] for used in names if used in vars(value)]
+        return found
+
+    def _class(self, kind: type) -> list[Any]:
+        self.text(f"class {public_text(kind.__module__)}.{kind.__qualname__}")
+        if not self._inside(kind.__module__):
+            return []
+        parts: list[Any] = list(kind.__bases__)
+        for name, member in sorted(vars(kind).items()):
+            if name in {"__doc__", "__module__", "__dict__", "__weakref__"} or name.startswith(("_abc_", "__pydantic")):
+                continue
+            self.text(name)
+            parts.append(member)
+        return parts
+
+    def _data(self, value: Any) -> list[Any]:
+        kind = type(value)
+        self.text(f"value {public_text(kind.__module__)}.{kind.__qualname__}")
+        if isinstance(value, enum.Enum):
+            return [value.name, value.value]
+        if isinstance(value, Mapping) and kind.__module__ in {"builtins", "collections", "types"}:
+            return [part for item in value.items() for part in item]
+        if isinstance(value, list | tuple):
+            return list(value)
+        if isinstance(value, set | frozenset):
+            return sorted(value, key=lambda item: (type(item).__name__, public_text(repr(item))))
+        if isinstance(value, classmethod | staticmethod):
+            return [value.__func__]
+        if isinstance(value, property):
+            return [value.fget, value.fset, value.fdel]
+        if self._inside(kind.__module__):
+            return [kind, _fields(value)]
+        if kind.__module__.partition(".")[0] in {"hamilton", "functools"}:
+            return [_fields(value)]
+        return []
+
+    def _inside(self, module: str | None) -> bool:
+        return self._generation is not None and module is not None and self._generation.contains(module)
+
+
+def _without_docstring(function: FunctionType) -> CodeType:
+    code = function.__code__
+    if function.__doc__ is not None and code.co_consts and code.co_consts[0] == function.__doc__:
+        return code.replace(co_consts=(None, *code.co_consts[1:]))
+    return code
+
+
+def _names(code: CodeType) -> set[str]:
+    """Names used by a function and by what is defined in it."""
+    names = set(code.co_names)
+    waiting = [const for const in code.co_consts if isinstance(const, CodeType)]
+    while waiting:
+        inner = waiting.pop()
+        names.update(inner.co_names)
+        waiting += [const for const in inner.co_consts if isinstance(const, CodeType)]
+    return names
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """An object's attributes, without what Hamilton fills in as it builds a graph."""
+    fields = dict(getattr(value, "__dict__", {}))
+    for slots in (getattr(kind, "__slots__", ()) for kind in type(value).__mro__):
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, name):
+                fields[name] = getattr(value, name)
+    if hasattr(value, "func") and hasattr(value, "args") and hasattr(value, "keywords"):
+        fields.update(func=value.func, args=value.args, keywords=value.keywords)
+    return {
+        name: field
+        for name, field in fields.items()
+        if name not in {"_dependencies", "_depended_on_by", "_doc", "__wrapped__", "__weakref__"}
+    }
