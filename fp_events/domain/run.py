@@ -128,7 +128,8 @@ class Attempt:
     message: Message | None = None
     #: What the topic's captures matched.
     captures: Mapping[str, str] = field(default_factory=dict)
-    #: JSON of what a command asked for: inputs, final_vars, config, ...; see `RunRequest`.
+    key: str | None = None
+    #: JSON object of what a command asked for: `inputs`, `final_vars`, `config`.
     request: bytes | None = None
     #: The key's encoded state: {node: value}; None where the key has none yet.
     state: bytes | None = None

@@ -9,8 +9,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from ..domain.ports import Ledger
-from ..domain.records import Accepted, Batch, Committed
+from fp_events.domain.ports import Ledger
+from fp_events.domain.records import Accepted, Batch, Committed
 
 #: Caps of one transaction.
 MAX_ROWS = 256

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from ..domain.message import Message
-from ..domain.run import Attempt, Cause, PlanRef
+from fp_events.domain.message import Message
+from fp_events.domain.run import Attempt, Cause, PlanRef
 
 #: Bytes that an entry takes beside its payload: the entry, its message, properties, captures.
 OVERHEAD = 1500
@@ -63,8 +63,6 @@ class Entry:
     abandoned: bool = False
     #: An operator reset the key's state meanwhile: what this run computes of it is void.
     discard_state: bool = False
-    #: Seconds for each attempt and number of retries, where a command gave its own.
-    options: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -81,6 +79,7 @@ class Entry:
             trigger=self.trigger,
             message=self.message,
             captures=self.captures,
+            key=self.key,
             request=self.request,
             state=state,
             timeout=timeout,

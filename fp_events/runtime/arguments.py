@@ -1,0 +1,88 @@
+"""Arguments of commands, read strictly: what a command does not know, it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any, TypeVar
+
+from fp_events.domain.errors import CommandRefused
+
+E = TypeVar("E", bound=Enum)
+
+
+class Arguments:
+    """One command's arguments."""
+
+    def __init__(self, command: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        self._command = command
+        self._given = {name: value for name, value in given.items() if value is not None}
+        for name in self._given:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(known) or 'none'}"
+                raise CommandRefused(f"unknown argument '{name}'", where=command, mend=mend)
+
+    def text(self, name: str) -> str | None:
+        """A string, if given."""
+        return self._typed(name, str, "text")
+
+    def needed(self, name: str) -> str:
+        """A string that must be given."""
+        value = self.text(name)
+        if value is None:
+            raise CommandRefused(f"'{name}' is missing", where=self._command)
+        return value
+
+    def number(self, name: str) -> float | None:
+        """A number, if given."""
+        value = self._given.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
+            raise self._wrong(name, "a number")
+        return value
+
+    def count(self, name: str, default: int, most: int) -> int:
+        """A whole number from 1 to `most`."""
+        value = self._given.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise self._wrong(name, f"a whole number from 1 to {most}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """True or false; false if not given."""
+        return bool(self._typed(name, bool, "true or false"))
+
+    def mapping(self, name: str) -> dict[str, Any] | None:
+        """An object, if given."""
+        return self._typed(name, dict, "an object")
+
+    def texts(self, name: str) -> list[str] | None:
+        """A list of strings, if given."""
+        value = self._typed(name, list, "a list of text")
+        if value is not None and not all(isinstance(item, str) for item in value):
+            raise self._wrong(name, "a list of text")
+        return value
+
+    def choices(self, name: str, kind: type[E]) -> frozenset[E]:
+        """Members of an enum by value: one, or several separated by commas; empty if not given."""
+        text = self.text(name)
+        if text is None:
+            return frozenset()
+        known = {member.value: member for member in kind}
+        found = [part.strip() for part in text.split(",")]
+        for part in found:
+            if part not in known:
+                raise self._wrong(name, f"one of {', '.join(known)}")
+        return frozenset(known[part] for part in found)
+
+    T = TypeVar("T")
+
+    def _typed(self, name: str, kind: type[T], what: str) -> T | None:
+        value = self._given.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise self._wrong(name, what)
+        return value
+
+    def _wrong(self, name: str, what: str) -> CommandRefused:
+        return CommandRefused(f"'{name}' must be {what}", where=self._command)

@@ -1,0 +1,183 @@
+"""What the runner keeps of one pipeline: its queues, its keys and their state."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from dataclasses import dataclass, field
+
+from fp_events.domain.observation import RunRecord
+from fp_events.domain.pipeline import Pipeline
+from fp_events.domain.ports import Executor
+from fp_events.domain.run import Outcome
+
+from .entry import Entry, Phase
+
+#: Runs of one trigger under way for runs that no message caused.
+DEFAULT_CONCURRENCY = 64
+#: Runs behind another of their key that are claimed with it, so that a key's runs do not wait for a commit each.
+CLAIM_AHEAD = 32
+#: Keys, and bytes of their state, that stay in memory when nothing runs for them.
+REMEMBERED_KEYS = 50_000
+REMEMBERED_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(slots=True, eq=False)
+class TriggerQueue:
+    """Runs of one trigger that may start now."""
+
+    limit: int
+    ready: deque[Entry] = field(default_factory=deque)
+    #: Handed to the executor, or about to be.
+    executing: int = 0
+    #: Messages that matched, and those of them that made no run because they had been seen.
+    received: int = 0
+    duplicates: int = 0
+    #: Monotonic time of the last message.
+    last_message: float | None = None
+
+
+class KeyStates:
+    """Encoded state by key: what the last run computed, committed or on its way there."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[str, bytes | None] = OrderedDict()
+        self._bytes = 0
+        self._uncommitted: Counter[str] = Counter()
+
+    def knows(self, key: str) -> bool:
+        """Whether `get` can answer without the ledger."""
+        return key in self._values
+
+    def get(self, key: str) -> bytes | None:
+        """The key's state; None: it has none."""
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def loaded(self, key: str, value: bytes | None) -> None:
+        """The ledger's answer; what a run computed meanwhile is newer."""
+        if key not in self._values:
+            self._set(key, value)
+
+    def computed(self, key: str, value: bytes | None) -> None:
+        """A run returned `value`; its commit is under way."""
+        self._set(key, value)
+        self._uncommitted[key] += 1
+
+    def committed(self, key: str) -> None:
+        """The oldest value on its way has become durable."""
+        self._uncommitted[key] -= 1
+        if not self._uncommitted[key]:
+            del self._uncommitted[key]
+
+    def forget_idle(self, busy: dict[str, deque[Entry]]) -> None:
+        """Drop the longest unused keys that nothing runs for; a tenth at a time, so that it costs little a run."""
+        if len(self._values) <= REMEMBERED_KEYS * 1.1 and self._bytes <= REMEMBERED_BYTES * 1.1:
+            return
+        for key in [key for key in self._values if key not in busy and key not in self._uncommitted]:
+            if len(self._values) <= REMEMBERED_KEYS and self._bytes <= REMEMBERED_BYTES:
+                return
+            self._bytes -= len(self._values.pop(key) or b"")
+
+    def _set(self, key: str, value: bytes | None) -> None:
+        self._bytes += len(value or b"") - len(self._values.get(key) or b"")
+        self._values[key] = value
+        self._values.move_to_end(key)
+
+
+class Lane:
+    """One pipeline's runs. Same key: in order, one at a time. Different keys: in parallel."""
+
+    def __init__(self, pipeline: Pipeline, executor: Executor) -> None:
+        self.pipeline = pipeline
+        self.executor = executor
+        self.paused = False
+        #: By index of the trigger; the last one is for runs that no message caused.
+        self.queues = [TriggerQueue(self._limit(t.concurrency)) for t in pipeline.triggers]
+        self.queues.append(TriggerQueue(self._limit(DEFAULT_CONCURRENCY)))
+        #: Key -> its runs, the first of which may run.
+        self.keys: dict[str, deque[Entry]] = {}
+        self.states = KeyStates()
+        #: Since the start of the daemon.
+        self.outcomes: Counter[Outcome] = Counter()
+        self.last: RunRecord | None = None
+
+    def _limit(self, concurrency: int) -> int:
+        return max(1, min(concurrency, self.executor.capacity))
+
+    def queue(self, entry: Entry) -> TriggerQueue:
+        """The queue of the entry's trigger."""
+        return self.queues[-1 if entry.trigger is None else entry.trigger]
+
+    def key_of(self, key: str | None) -> str | None:
+        """Pipelines with state but without a key have one key for all their runs."""
+        return "" if key is None and self.pipeline.state else key
+
+    def may_start(self, trigger: int | None, key: str | None, ahead: int) -> bool:
+        """Whether a new run can be accepted RUNNING: a worker is free, or a run of its key goes before it.
+
+        `ahead`: runs of the trigger that are accepted in the same burst and not in the lane yet.
+        """
+        if self.paused:
+            return False
+        queue = self.queues[-1 if trigger is None else trigger]
+        line = self.keys.get(key) if key is not None else None
+        if line:
+            return len(line) + ahead < CLAIM_AHEAD and line[0].phase is not Phase.WAITING
+        return queue.executing + len(queue.ready) + ahead < queue.limit
+
+    def add(self, entry: Entry) -> None:
+        """Take a run in: behind its key, or into its trigger's queue."""
+        if entry.key is not None:
+            line = self.keys.setdefault(entry.key, deque())
+            line.append(entry)
+            if line[0] is not entry:
+                entry.phase = Phase.BLOCKED
+                return
+        entry.phase = Phase.READY
+        self.queue(entry).ready.append(entry)
+
+    def leave(self, entry: Entry) -> None:
+        """The run holds its key no more: the next one of the key is ready."""
+        if entry.key is None:
+            return
+        line = self.keys.get(entry.key)
+        if line is None:
+            return
+        if line[0] is not entry:
+            # Ended while another run of its key goes before it.
+            if entry in line:
+                line.remove(entry)
+            return
+        line.popleft()
+        if not line:
+            del self.keys[entry.key]
+            return
+        if line[0].phase is Phase.BLOCKED:
+            self.make_ready(line[0])
+
+    def make_ready(self, entry: Entry) -> None:
+        """Put the first run of its key, or one that is due, into its trigger's queue: keys take turns."""
+        entry.phase = Phase.READY
+        self.queue(entry).ready.append(entry)
+
+    def due(self, entry: Entry) -> None:
+        """A waiting run may go on: at once, or when those of its key that are before it have ended."""
+        line = self.keys.get(entry.key) if entry.key is not None else None
+        if entry.key is not None and (line is None or entry not in line):
+            self.add(entry)
+        elif line is None or line[0] is entry:
+            self.make_ready(entry)
+        else:
+            entry.phase = Phase.BLOCKED
+
+    def followers(self, entry: Entry) -> list[Entry]:
+        """Runs right behind the entry in its key's line that are to be claimed with it."""
+        if entry.key is None:
+            return []
+        line = self.keys[entry.key]
+        found = []
+        for index in range(1, min(len(line), CLAIM_AHEAD)):
+            follower = line[index]
+            if not follower.claimed and not follower.claiming:
+                found.append(follower)
+        return found

@@ -1,0 +1,184 @@
+"""The command table on control topics: off unless configured, and narrower than the socket.
+
+    <base>/control/<command>   {"sent_at": 1700000000 | "2026-01-01T00:00:00Z", ...arguments}
+    reply                      to the response topic with its correlation data, else to <base>/reply/<command>
+
+Retained requests are ignored. What changes something must say when it was sent, and is refused when it is old:
+a broker may keep a request for hours. `run` takes the pipelines and inputs that the configuration allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fp_events.domain.errors import CommandRefused, FpEventsError
+from fp_events.domain.message import Message, Properties, Publication
+from fp_events.domain.topics import validate_topic
+
+from .commands import COMMANDS, CommandTable
+from .names import Names
+from .socket_door import error_body
+
+#: Seconds after which a request is too old, or too far in the future.
+OLDEST = 60.0
+#: Bytes of a request.
+LARGEST = 1024 * 1024
+#: Requests waiting to be answered; more are refused.
+QUEUE = 1000
+#: Rows of a reply, so that it fits a packet.
+MOST_ROWS = 100
+
+
+class MqttDoor:
+    """Answers requests that arrive as messages, one after another."""
+
+    def __init__(
+        self,
+        *,
+        names: Names,
+        table: CommandTable,
+        allow: Mapping[str, frozenset[str] | None],
+        reply: Callable[[Publication], None],
+    ) -> None:
+        """`allow`: pipelines that `run` may start, each with the inputs it may be given; None: all of them."""
+        self._names = names
+        self._table = table
+        self._allow = allow
+        self._reply = reply
+        self._requests: asyncio.Queue[tuple[str, Message]] = asyncio.Queue(QUEUE)
+        #: Requests answered and refused since the start.
+        self.answered = 0
+        self.refused = 0
+
+    def take(self, message: Message) -> bool:
+        """Take a message that is a request; False for all others."""
+        name = self._names.control_command(message.topic)
+        if name is None:
+            return False
+        if not message.retain:
+            try:
+                self._requests.put_nowait((name, message))
+            except asyncio.QueueFull:
+                busy = CommandRefused("too many requests are waiting", where=name, mend="send it again later")
+                self._send(name, message, {"ok": False, "error": error_body(busy)})
+        return True
+
+    async def run(self) -> None:
+        """Answer for ever. A run that is waited for does not hold up the others."""
+        async with asyncio.TaskGroup() as waiting:
+            while True:
+                name, message = await self._requests.get()
+                if _waits(message):
+                    waiting.create_task(self._answer(name, message), name=f"control:{name}")
+                else:
+                    await self._answer(name, message)
+
+    async def _answer(self, name: str, message: Message) -> None:
+        try:
+            result = await self._table.call(name, self._checked(name, message))
+            self.answered += 1
+            body: dict[str, Any] = {"ok": True, "result": result}
+        except FpEventsError as error:
+            self.refused += 1
+            body = {"ok": False, "error": error_body(error)}
+        self._send(name, message, body)
+
+    def _checked(self, name: str, message: Message) -> dict[str, Any]:
+        """The arguments of a request, if it may be answered."""
+        request = _parse(name, message)
+        sent_at = request.pop("sent_at", None)
+        request.pop("id", None)
+        command = COMMANDS.get(name)
+        if command is not None and command.changes:
+            _check_age(name, sent_at)
+        limit = request.get("limit", MOST_ROWS)
+        if command is not None and "limit" in command.arguments and isinstance(limit, int):
+            request["limit"] = min(limit, MOST_ROWS)
+        if name == "run":
+            self._check_run(request)
+        return request
+
+    def _check_run(self, request: dict[str, Any]) -> None:
+        pipeline = request.get("pipeline")
+        if not isinstance(pipeline, str) or pipeline not in self._allow:
+            raise CommandRefused(
+                f"pipeline '{pipeline}' may not be started by MQTT", where="run", mend="name it under control.allow"
+            )
+        allowed = self._allow[pipeline]
+        for name in request.get("inputs") or {}:
+            if allowed is not None and name not in allowed:
+                raise CommandRefused(
+                    f"input '{name}' of '{pipeline}' may not be given by MQTT",
+                    where="run",
+                    mend=f"name it under control.allow.{pipeline}.inputs",
+                )
+        for name in ("config", "final_vars"):
+            if request.get(name):
+                raise CommandRefused(f"'{name}' may not be given by MQTT", where="run", mend="use the control socket")
+
+    def _send(self, name: str, message: Message, body: dict[str, Any]) -> None:
+        request = _loose(message)
+        if request.get("id") is not None:
+            body = {"id": request["id"], **body}
+        topic = message.properties.response_topic or self._names.reply(name)
+        try:
+            validate_topic(topic)
+        except ValueError:
+            topic = self._names.reply("invalid")
+        self._reply(
+            Publication(
+                event_id="",
+                topic=topic,
+                payload=json.dumps({"command": name, **body}).encode(),
+                qos=1,
+                properties=Properties(
+                    content_type="application/json", correlation_data=message.properties.correlation_data
+                ),
+            )
+        )
+
+
+def _parse(name: str, message: Message) -> dict[str, Any]:
+    if len(message.payload) > LARGEST:
+        raise CommandRefused(f"the request is larger than {LARGEST} bytes", where=name)
+    try:
+        request = json.loads(message.payload or b"{}")
+    except (ValueError, RecursionError):
+        request = None
+    if not isinstance(request, dict):
+        raise CommandRefused("the request is not a JSON object", where=name)
+    return request
+
+
+def _loose(message: Message) -> dict[str, Any]:
+    try:
+        return _parse("", message)
+    except CommandRefused:
+        return {}
+
+
+def _waits(message: Message) -> bool:
+    return _loose(message).get("wait") is True
+
+
+def _check_age(name: str, sent_at: object) -> None:
+    if isinstance(sent_at, int | float) and not isinstance(sent_at, bool):
+        age = datetime.now(UTC).timestamp() - sent_at
+    elif isinstance(sent_at, str):
+        try:
+            moment = datetime.fromisoformat(sent_at)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise CommandRefused("'sent_at' is neither seconds since 1970 nor a time with its zone", where=name)
+        age = (datetime.now(UTC) - moment).total_seconds()
+    else:
+        raise CommandRefused("'sent_at' is missing", where=name, mend="give the time of sending, e.g. 1767225600")
+    if abs(age) > OLDEST:
+        raise CommandRefused(
+            f"the request was sent {age:.0f} s ago, more than {OLDEST:.0f}", where=name, mend="send it again"
+        )

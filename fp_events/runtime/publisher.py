@@ -1,0 +1,134 @@
+"""Outbox rows to the broker, in order, until it confirms each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from fp_events.domain.message import Confirmation, Confirmed, Publication
+from fp_events.domain.ports import Ledger, Transport
+from fp_events.domain.records import Batch, Refused
+
+from .committer import Committer
+
+#: Publications handed to the transport at a time, and their bytes.
+BURST = 500
+BURST_BYTES = 4 * 1024 * 1024
+#: Publications held in memory, and their bytes; what is more stays in the ledger until these are gone.
+HELD = 20_000
+HELD_BYTES = 64 * 1024 * 1024
+#: Rows read from the ledger at a time.
+PAGE = 2_000
+#: Events (not durable) held while there is no connection; older ones go first.
+EVENTS = 1_000
+
+
+class Publisher:
+    """Publishes what settlement committed. Marks it sent when the broker confirms, refused when it says no."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        committer: Committer,
+        transport: Transport,
+        *,
+        on_refused: Callable[[Publication, str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._committer = committer
+        self._transport = transport
+        self._on_refused = on_refused
+        self._outbox: deque[Publication] = deque()
+        self._events: deque[Publication] = deque(maxlen=EVENTS)
+        self._held_bytes = 0
+        #: There may be unsent rows in the ledger that are not in memory.
+        self._spilled = True
+        #: Rows were committed while the ledger was being read: the reading may lack them.
+        self._missed = False
+        self._wake = asyncio.Event()
+        self._wake.set()
+        self._idle = asyncio.Event()
+
+    def enqueue(self, publications: Iterable[Publication]) -> None:
+        """Publish what has just become durable."""
+        if self._spilled or len(self._outbox) >= HELD or self._held_bytes >= HELD_BYTES:
+            # Order is the ledger's: once something was left there, all later ones follow through it.
+            self._spilled = self._missed = True
+        else:
+            self._hold(publications)
+        self._idle.clear()
+        self._wake.set()
+
+    def tell(self, publication: Publication) -> None:
+        """Publish an event when there is a connection: never stored, dropped when too many wait."""
+        self._events.append(publication)
+        self._wake.set()
+
+    async def emptied(self) -> None:
+        """Wait until everything durable is confirmed."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Publish for ever."""
+        while True:
+            await self._wake.wait()
+            if not self._outbox and self._spilled:
+                await self._refill()
+            burst = self._take()
+            if not burst:
+                if not self._spilled:
+                    self._wake.clear()
+                    self._idle.set()
+                continue
+            await self._transport.connected()
+            await self._send(burst)
+
+    async def _refill(self) -> None:
+        # What is confirmed but not yet marked sent would be read again.
+        await self._committer.flushed()
+        self._missed = False
+        rows = await self._ledger.unsent(after_seq=0, limit=PAGE)
+        self._hold(row.publication for row in rows)
+        self._spilled = self._missed or len(rows) == PAGE
+
+    def _hold(self, publications: Iterable[Publication]) -> None:
+        for publication in publications:
+            self._outbox.append(publication)
+            self._held_bytes += len(publication.payload)
+
+    def _take(self) -> list[Publication]:
+        burst: list[Publication] = []
+        size = 0
+        while self._events and len(burst) < BURST:
+            burst.append(self._events.popleft())
+        while self._outbox and len(burst) < BURST and size < BURST_BYTES:
+            publication = self._outbox.popleft()
+            size += len(publication.payload)
+            self._held_bytes -= len(publication.payload)
+            burst.append(publication)
+        return burst
+
+    async def _send(self, burst: list[Publication]) -> None:
+        answers = await self._transport.publish(burst)
+        sent: list[str] = []
+        refused: list[Refused] = []
+        again: list[Publication] = []
+        for publication, answer in zip(burst, answers, strict=True):
+            if not publication.event_id:
+                continue  # an event: nobody waits for it
+            if answer.result is Confirmed.SENT:
+                sent.append(publication.event_id)
+            elif answer.result is Confirmed.REFUSED:
+                refused.append(Refused(event_id=publication.event_id, reason=_reason(answer)))
+                self._on_refused(publication, answer.reason)
+            else:
+                again.append(publication)
+        self._outbox.extendleft(reversed(again))
+        self._held_bytes += sum(len(publication.payload) for publication in again)
+        if sent or refused:
+            self._committer.post(Batch(sent=tuple(sent), refused=tuple(refused)))
+
+
+def _reason(answer: Confirmation) -> str:
+    return answer.reason or "refused by the broker"

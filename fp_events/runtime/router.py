@@ -1,0 +1,88 @@
+"""From a delivery to the triggers that want it, each at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fp_events.domain.message import Delivery, Subscription
+from fp_events.domain.pipeline import Pipeline, Trigger
+from fp_events.domain.topics import TopicRouter, covering, covers, disjoint_cover, parse_filter
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One trigger of one pipeline."""
+
+    pipeline: Pipeline
+    #: Index into the pipeline's triggers.
+    index: int
+    trigger: Trigger
+    #: Identifier of the subscription that brings this trigger its messages.
+    subscription: int
+
+
+class Router:
+    """Knows what to subscribe to, and whom a message is for.
+
+    Overlapping filters make a broker send copies. Filters that another one covers are not subscribed. Under
+    MQTT 5 the broker says which subscription caused a copy, and a trigger listens to one subscription only;
+    under 3.1.1 it does not, so overlapping filters are merged into wider ones until none overlap.
+    """
+
+    def __init__(self, pipelines: Iterable[Pipeline], *, protocol: str, extra: Sequence[str] = ()) -> None:
+        wanted = [
+            (pipeline, index, trigger, parse_filter(trigger.topic))
+            for pipeline in pipelines
+            if pipeline.enabled
+            for index, trigger in enumerate(pipeline.triggers)
+        ]
+        filters = [pattern.filter for *_, pattern in wanted]
+        reduce = covering if protocol == "5" else disjoint_cover
+        # What `extra` names is the daemon's own: it is not merged with what users ask for.
+        chosen = [*reduce(filters), *extra]
+        numbers = {text: number for number, text in enumerate(chosen, start=1)}
+        targets = [
+            (pattern, Target(pipeline, index, trigger, numbers[_covering(chosen, pattern.filter)]))
+            for pipeline, index, trigger, pattern in wanted
+        ]
+        self._router: TopicRouter[Target] = TopicRouter(targets)
+        self.subscriptions: tuple[Subscription, ...] = tuple(
+            _subscription(text, number, [target for _, target in targets if target.subscription == number])
+            for text, number in numbers.items()
+        )
+        #: Filter -> names of the pipelines it serves.
+        self.served: Mapping[str, tuple[str, ...]] = {
+            text: tuple(dict.fromkeys(target.pipeline.name for _, target in targets if target.subscription == number))
+            for text, number in numbers.items()
+        }
+
+    def match(self, delivery: Delivery) -> list[tuple[Target, Mapping[str, str]]]:
+        """Triggers for this copy of the message, with what their captures matched."""
+        found = self._router.match(delivery.message.topic)
+        ids = delivery.subscription_ids
+        return [
+            (target, captures)
+            for target, captures in found
+            if (not ids or target.subscription in ids)
+            and not (delivery.message.retain and target.trigger.retained == "skip")
+        ]
+
+
+def _covering(chosen: Sequence[str], text: str) -> str:
+    """The subscription that brings what `text` matches; shares are their own."""
+    if text in chosen:
+        return text
+    share = parse_filter(text).share
+    return next(other for other in chosen if parse_filter(other).share == share and covers(other, text))
+
+
+def _subscription(text: str, number: int, targets: Sequence[Target]) -> Subscription:
+    retained = any(target.trigger.retained == "process" for target in targets)
+    return Subscription(
+        filter=text,
+        qos=max((target.trigger.qos for target in targets), default=1),
+        # 1: at a new subscription only, else every reconnect would bring all retained messages again.
+        retain_handling=1 if retained else 2,
+        identifier=number,
+    )
