@@ -1,0 +1,87 @@
+"""A pipeline's settings to the domain's `Pipeline`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fp_events.domain.pipeline import ExecutorSpec, Output, Pipeline, Trigger
+from fp_events.domain.retry import RetryPolicy
+
+from .layers import Layer, origin
+from .pipeline_keys import OutputSettings, PipelineSettings, TriggerSettings
+from .rules import exception_name
+from .run_keys import RunSettings
+
+
+def build_pipeline(name: str, settings: PipelineSettings, layers: Sequence[Layer], where: str) -> Pipeline:
+    """The pipeline that merged and checked `settings` describe."""
+    run = settings.run
+    return Pipeline(
+        name=name,
+        module=f"pipelines.{name}",
+        triggers=tuple(
+            _trigger(trigger, origin(layers, ("triggers", index))) for index, trigger in enumerate(settings.triggers)
+        ),
+        outputs=tuple(
+            _output(output, origin(layers, ("outputs", index))) for index, output in enumerate(settings.outputs)
+        ),
+        state=settings.state,
+        inputs=run.inputs,
+        params=settings.params,
+        config=run.config,
+        final_vars=run.final_vars,
+        executor=_executor(run),
+        timeout=run.timeout,
+        deadline=run.deadline,
+        retry=_retry(run),
+        on_retry=run.on_retry,
+        log_level=run.log_level,
+        on_success=run.on_success,
+        on_failure=run.on_failure,
+        enabled=settings.enabled,
+        where=where,
+    )
+
+
+def _trigger(settings: TriggerSettings, where: str) -> Trigger:
+    return Trigger(
+        topic=settings.topic,
+        qos=settings.qos,
+        format=settings.format,
+        map=settings.map,
+        spread=settings.spread,
+        retained=settings.retained,
+        key=settings.key,
+        concurrency=settings.concurrency,
+        identity=settings.identity,
+        expires_after=settings.expires_after,
+        where=where,
+    )
+
+
+def _output(settings: OutputSettings, where: str) -> Output:
+    return Output(
+        node=settings.node,
+        topic=settings.topic,
+        each=settings.each,
+        qos=settings.qos,
+        retain=settings.retain,
+        expires_after=settings.expires_after,
+        nan=settings.nan,
+        where=where,
+    )
+
+
+def _executor(run: RunSettings) -> ExecutorSpec | None:
+    return ExecutorSpec(run.executor.type, run.executor.max_workers) if run.executor.type else None
+
+
+def _retry(run: RunSettings) -> RetryPolicy:
+    return RetryPolicy(
+        max_retries=run.max_retries,
+        retry_delay=run.retry_delay,
+        jitter_factor=run.jitter_factor,
+        exponential=run.retry_backoff == "exponential",
+        max_delay=run.max_delay,
+        retry_exceptions=tuple(exception_name(name) for name in run.retry_exceptions),
+    )

@@ -1,0 +1,110 @@
+"""The keys of ``conf/pipelines/<name>.yml``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fp_events.domain import mapping, templates, topics
+
+from .keys import Block, Settings, not_available, setting
+from .kinds import ANYTHING, FLAG, Kind, checked, duration, one_of, refuse, whole
+from .run_keys import NAME, RunSettings
+from .values import typed
+
+_PATH = checked("path", mapping.parse_path)
+_FORMATS = ("json", "jsonlines", "text", "bytes", "msgpack", "cbor")
+_Format = Literal["json", "jsonlines", "text", "bytes", "msgpack", "cbor"]
+_SHORTEST = 0.001
+
+
+def _trigger_qos(value: object) -> int:
+    if typed(value) == 2 and not isinstance(value, bool):
+        refuse(
+            "QoS 2 is not available: the MQTT client confirms such messages before they are saved; use 1 and `identity`"
+        )
+    return _TRIGGER_QOS.read(value)  # type: ignore[return-value]  # `whole` reads ints
+
+
+_TRIGGER_QOS = whole(0, 1)
+
+
+class TriggerSettings(Block):
+    """A topic filter and what to do with the messages that match it."""
+
+    unavailable = not_available("filter")
+
+    topic: Annotated[str, checked("topic filter", topics.parse_filter)] = setting(
+        ..., "Topic filter; `{name}` captures one level, `{name#}` the rest."
+    )
+    qos: Annotated[int, Kind("0 or 1", _trigger_qos)] = setting(1, "QoS of the subscription.")
+    format: Annotated[_Format, one_of(*_FORMATS)] | None = setting(
+        None, "Format of the payload.", shown="by content type, else by sight"
+    )
+    map: dict[Annotated[str, NAME], Annotated[str, _PATH]] | None = setting(
+        None,
+        'Input to path: `payload.value`, `topic.line`, `message.received_at`, `payload.unit ?? "C"`.',
+        shown="`payload`, captures and `message` by name",
+    )
+    spread: Annotated[bool, FLAG] = setting(False, "Whether the payload's fields become inputs by name.")
+    retained: Annotated[Literal["skip", "process"], one_of("skip", "process")] = setting(
+        "skip", "What to do with retained messages that are sent on subscribing."
+    )
+    key: Annotated[str, checked("template", templates.parse)] | None = setting(
+        None, "Template; runs of the same key go one at a time, in order.", shown="no order"
+    )
+    concurrency: Annotated[int, whole(1)] = setting(64, "Runs of this trigger under way at a time.")
+    identity: Annotated[str, _PATH] | None = setting(
+        None, "Path to what tells two messages apart; duplicates make no run.", shown="the `message_id` user property"
+    )
+    expires_after: Annotated[float, duration(_SHORTEST)] | None = setting(
+        None, "Messages older than this end EXPIRED instead of starting.", shown="never"
+    )
+    acknowledge: Annotated[
+        Literal["when_saved"],
+        one_of(
+            "when_saved",
+            missing={
+                word: f"`{word}` is not available in this version; messages are acknowledged when_saved"
+                for word in ("when_received", "when_executed")
+            },
+        ),
+    ] = setting("when_saved", "When the broker is told that we have a message: once it is durable.")
+
+
+class OutputSettings(Block):
+    """A node whose value is published; a bare word is the node."""
+
+    shorthand = "node"
+
+    node: Annotated[str, NAME] = setting(..., "The node; None publishes nothing.")
+    topic: Annotated[str, checked("topic template", templates.parse_topic)] | None = setting(
+        None,
+        "Template over captures, `payload` and `value`.",
+        shown="`<base_topic>/results/<pipeline>/<node>`",
+    )
+    each: Annotated[bool, FLAG] = setting(False, "Whether each item of a list is a message of its own.")
+    qos: Annotated[int, whole(0, 2)] = setting(1, "QoS of the publication.")
+    retain: Annotated[bool, FLAG] = setting(False, "Whether the broker keeps the message for later subscribers.")
+    expires_after: Annotated[float, duration(1)] | None = setting(
+        None, "How long the broker keeps the message for a subscriber that is away (MQTT 5).", shown="for ever"
+    )
+    nan: Annotated[Literal["null", "error"], one_of("null", "error")] = setting(
+        "null", "NaN and the infinities in JSON: `null`, or the run fails."
+    )
+
+
+class PipelineSettings(Settings):
+    """One pipeline."""
+
+    unavailable = not_available("schedule", "adapter", "resources")
+
+    enabled: Annotated[bool, FLAG] = setting(True, "Whether the daemon runs it.")
+    triggers: tuple[TriggerSettings, ...] = setting((), "Which messages run it.", shown="none")
+    outputs: tuple[OutputSettings, ...] = setting((), "What is published.", shown="none")
+    state: dict[Annotated[str, NAME], Annotated[str, NAME]] = setting(
+        {}, "Node to input: the node's last value for the same key is that input of the next run.", shown="none"
+    )
+    run: RunSettings = setting(RunSettings(), "How it runs.")
+    params: dict[Annotated[str, NAME], Annotated[Any, ANYTHING]] = setting(
+        {}, "Values injected by argument name, nested ones too.", shown="none"
+    )

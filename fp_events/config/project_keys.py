@@ -1,0 +1,181 @@
+"""The keys of ``conf/project.yml``."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator
+
+from fp_events.domain.records import RetentionPolicy
+from fp_events.domain.topics import validate_topic
+
+from .keys import Block, Settings, not_available, setting
+from .kinds import FLAG, SIZE, TEXT, checked, duration, matching, one_of, secret, whole
+from .run_keys import LEVEL, RunDefaults
+from .urls import check_ledger_url, check_mqtt_url, ledger_file
+
+_DAY = 24 * 3600.0
+#: The largest four-byte integer, the field's size in MQTT 5 (3.1.2.11.2).
+_LONGEST_SESSION = 0xFFFFFFFF
+
+
+def _base_topic(text: str) -> None:
+    validate_topic(text)
+    if text.startswith(("$", "/")) or text.endswith("/"):
+        raise ValueError(
+            "expected a topic such as fp/plant, which neither begins nor ends with '/' nor begins with '$'"
+        )
+
+
+class TlsSettings(Block):
+    """TLS, used where the URL's scheme asks for it."""
+
+    ca_file: Annotated[str, TEXT] | None = setting(
+        None, "PEM file of the authorities to trust.", shown="the system's authorities"
+    )
+    cert_file: Annotated[str, TEXT] | None = setting(None, "PEM file of our own certificate, for mutual TLS.")
+    key_file: Annotated[str, TEXT] | None = setting(None, "PEM file of the certificate's key.", shown="in `cert_file`")
+    minimum: Annotated[Literal["1.2", "1.3"], one_of("1.2", "1.3")] = setting(
+        "1.2", "The oldest TLS version to accept."
+    )
+
+
+class MqttSettings(Block):
+    """How to reach the broker."""
+
+    unavailable = not_available("client")
+
+    url: Annotated[str, secret(check_mqtt_url)] = setting(
+        "embedded",
+        "The broker: `mqtt://`, `mqtts://`, `ws://` or `wss://`, host and port (1883, 8883, 80, 443); "
+        "`embedded` starts a private one.",
+    )
+    protocol: Annotated[Literal["5", "3.1.1"], one_of("5", "3.1.1")] = setting("5", "The version of MQTT.")
+    client_id: (
+        Annotated[str, matching(r"[^+#/\s\x00-\x1f]{1,200}", "a name such as plant-1, without '/', '+', '#' or spaces")]
+        | None
+    ) = setting(
+        None, "The name of our session at the broker; one daemon only may use it.", shown="`fp-<name>-<hostname>`"
+    )
+    username: Annotated[str, TEXT] | None = setting(None, "Sent to the broker; wins over a user name in the URL.")
+    password: Annotated[str, secret()] | None = setting(
+        None,
+        "Sent to the broker; wins over a password in the URL. Best left to `FP_EVENTS_MQTT__PASSWORD` or `${VAR}`.",
+    )
+    password_file: Annotated[str, TEXT] | None = setting(
+        None, "File whose first line is the password; read when connecting."
+    )
+    base_topic: Annotated[str, checked("topic", _base_topic)] | None = setting(
+        None, "Where our own topics begin.", shown="`fp/<name>`"
+    )
+    tls: TlsSettings = setting(TlsSettings(), "TLS for `mqtts://` and `wss://`.")
+    session_expiry: Annotated[float, duration(0, _LONGEST_SESSION)] = setting(
+        7 * _DAY, "How long the broker keeps messages for us while we are away."
+    )
+    receive_maximum: Annotated[int, whole(1, 65535)] = setting(
+        1000, "Messages that the broker may have under way to us unacknowledged."
+    )
+    keepalive: Annotated[float, duration(1, 65535)] = setting(30.0, "A connection silent for longer is lost.")
+
+
+class RetentionSettings(Block):
+    """How long finished work is kept. Unfinished runs and unsent results always are."""
+
+    runs: Annotated[float, duration()] = setting(_DAY, "Finished runs.")
+    max_bytes: Annotated[int, SIZE] = setting(
+        2 * 1024**3, "Size of the ledger above which the oldest finished runs go."
+    )
+    dead_letters: Annotated[float, duration()] = setting(30 * _DAY, "Dead letters.")
+    identities: Annotated[float, duration()] = setting(_DAY, "Identities by which duplicates are known.")
+
+    def policy(self) -> RetentionPolicy:
+        """As ledgers take it."""
+        return RetentionPolicy(
+            runs_age=self.runs,
+            max_bytes=self.max_bytes,
+            dead_letters_age=self.dead_letters,
+            dedup_age=self.identities,
+        )
+
+
+class LedgerSettings(Block):
+    """The durable record of messages and runs."""
+
+    url: Annotated[str, checked("ledger URL", check_ledger_url)] = setting(
+        "sqlite:///.fp-events/ledger.db",
+        "`sqlite:///<file>` (relative to the project; four slashes: absolute), or `memory:`, which forgets.",
+    )
+    synchronous: Annotated[Literal["full", "normal"], one_of("full", "normal")] = setting(
+        "full",
+        "`full`: on the disk before a message is acknowledged. `normal`: faster, a power cut may lose the last second.",
+    )
+    retention: RetentionSettings = setting(RetentionSettings(), "How long finished work is kept.")
+
+    @property
+    def file(self) -> str | None:
+        """The SQLite file, relative to the project's folder or absolute; None in memory."""
+        return ledger_file(self.url)
+
+
+class AllowSettings(Block):
+    """What commands by MQTT may do with one pipeline."""
+
+    inputs: tuple[Annotated[str, TEXT], ...] = setting((), "Inputs that a command may give.")
+
+
+def _by_name(value: object) -> object:
+    if isinstance(value, list):
+        return {name: {} for name in value}
+    return {name: {} if item is None else item for name, item in value.items()} if isinstance(value, dict) else value
+
+
+class ControlSettings(Block):
+    """Commands to the live daemon."""
+
+    unavailable = not_available("hmac_key_file")
+
+    mqtt: Annotated[bool, FLAG] = setting(False, "Whether commands are taken from `<base_topic>/control/#`.")
+    allow: Annotated[dict[Annotated[str, TEXT], AllowSettings], BeforeValidator(_by_name)] = setting(
+        {},
+        "The pipelines that commands by MQTT may run: a list, or a block of name to `{inputs: [...]}`.",
+        shown="none",
+    )
+
+
+class EventSettings(Block):
+    """Events about runs, published by MQTT."""
+
+    status: Annotated[Literal["terminal", "all", "none"], one_of("terminal", "all", "none")] = setting(
+        "terminal", "Which: how runs ended, `all`, or `none`."
+    )
+
+
+class LogSettings(Block):
+    """The program's own log."""
+
+    level: Annotated[str, LEVEL] = setting("INFO", "The least severe level that is logged.")
+    format: Annotated[Literal["auto", "console", "json"], one_of("auto", "console", "json")] = setting(
+        "auto", "`auto`: `console` on a terminal, else `json`."
+    )
+
+
+class ProjectSettings(Settings):
+    """The project as a whole."""
+
+    unavailable: ClassVar = {
+        **not_available("http", "adapter"),
+        "job_queue": "FlowerPower's job queue is replaced by the daemon's ledger; remove the `job_queue` block",
+        "pipelines": "a pipeline's settings belong in conf/pipelines/<name>.yml, not under `pipelines`",
+    }
+
+    name: Annotated[str, matching("[a-z0-9_-]{1,64}", "a name such as plant-1, of a-z, 0-9, '_' and '-'")] | None = (
+        setting(None, "The project's name; part of topics and of the client id.", shown="the folder's name")
+    )
+    mqtt: MqttSettings = setting(MqttSettings(), "How to reach the broker.")
+    ledger: LedgerSettings = setting(LedgerSettings(), "The durable record of messages and runs.")
+    control: ControlSettings = setting(ControlSettings(), "Commands to the live daemon.")
+    events: EventSettings = setting(EventSettings(), "Events about runs, published by MQTT.")
+    log: LogSettings = setting(LogSettings(), "The program's own log.")
+    run: RunDefaults = setting(
+        RunDefaults(), "Defaults for the `run` block of every pipeline: its keys except `inputs` and `final_vars`."
+    )

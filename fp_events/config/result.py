@@ -1,0 +1,121 @@
+"""What `load` returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as LocalPath
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from fp_events.domain.errors import ConfigError, Problem
+from fp_events.domain.pipeline import Pipeline
+
+from .layers import Layer, Path, origin
+from .pipeline_keys import PipelineSettings
+from .project_keys import ControlSettings, EventSettings, LedgerSettings, LogSettings, MqttSettings, ProjectSettings
+from .urls import without_credentials
+
+_REDACTED: Final = "***"
+_SECRET_NAME: Final = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private|hmac)_?key", re.I)
+_PART: Final = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Sourced:
+    """Merged settings with the layers that they come from, lowest first."""
+
+    settings: ProjectSettings | PipelineSettings
+    layers: Sequence[Layer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of a project, every level merged. Its `repr` holds no setting that may be secret."""
+
+    #: Absolute path, or the URL that was loaded.
+    root: str
+    #: The overlay, as FP_EVENTS_ENV named it; empty without one.
+    environment: str
+    name: str
+    mqtt: MqttSettings = field(repr=False)
+    ledger: LedgerSettings = field(repr=False)
+    control: ControlSettings
+    events: EventSettings
+    log: LogSettings
+    pipelines: Mapping[str, Pipeline] = field(repr=False)
+    warnings: tuple[Problem, ...]
+    _project: Sourced = field(repr=False)
+    _sources: Mapping[str, Sourced] = field(repr=False)
+
+    def origin(self, path: str) -> str:
+        """Where the setting at `path` (``mqtt.url``, ``pipelines.p.triggers[0].topic``) comes from.
+
+        ``conf/project.yml:4``, ``environment FP_EVENTS_MQTT__URL``, ``command`` or ``default``.
+        """
+        parts = _parts(path)
+        if parts[:1] == ("pipelines",) and len(parts) > 1:
+            source = self._sources.get(str(parts[1]))
+            return origin(source.layers, parts[2:]) if source else "default"
+        return origin(self._project.layers, parts)
+
+    def show(self, *, origins: bool = False) -> dict[str, Any]:
+        """All settings as plain values without secrets; with `origins`, leaves are ``{value, origin}``."""
+        shown = _Shown(self._project, origins=origins).block(self._project.settings, ())
+        shown["pipelines"] = {
+            name: _Shown(source, origins=origins).block(source.settings, ()) for name, source in self._sources.items()
+        }
+        return shown
+
+    @property
+    def ledger_file(self) -> LocalPath | None:
+        """The ledger's absolute path; None for a ledger in memory.
+
+        Raises ConfigError where it would be inside a project that is not on a local disk.
+        """
+        return None if self.ledger.file is None else self.local_path(self.ledger.file, "ledger.url")
+
+    def local_path(self, file: str, setting: str) -> LocalPath:
+        """The absolute path of a file that a setting names relative to the project; raises ConfigError as above."""
+        path = LocalPath(file).expanduser()
+        if path.is_absolute():
+            return path
+        if "://" in self.root:
+            where = self.origin(setting)
+            what = f"{setting} is relative to the project, which is not on a local disk"
+            raise ConfigError(what, where=where, mend="give an absolute path")
+        return LocalPath(self.root, path)
+
+
+def _parts(path: str) -> Path:
+    return tuple(int(index) if index else name for index, name in _PART.findall(path))
+
+
+class _Shown:
+    """Settings on their way to plain values."""
+
+    def __init__(self, source: Sourced, *, origins: bool) -> None:
+        self._layers = source.layers
+        self._origins = origins
+
+    def block(self, block: BaseModel, path: Path) -> dict[str, Any]:
+        return {name: self._value(getattr(block, name), (*path, name)) for name in type(block).model_fields}
+
+    def _value(self, value: object, path: Path) -> Any:
+        if isinstance(value, BaseModel):
+            return self.block(value, path)
+        if isinstance(value, Mapping) and value:
+            return {name: self._value(item, (*path, name)) for name, item in value.items()}
+        if isinstance(value, list | tuple) and value:
+            return [self._value(item, (*path, index)) for index, item in enumerate(value)]
+        shown = self._redacted(value, path)
+        return {"value": shown, "origin": origin(self._layers, path)} if self._origins else shown
+
+    def _redacted(self, value: object, path: Path) -> object:
+        if value is None or isinstance(value, bool):
+            return value
+        if _SECRET_NAME.search(str(path[-1])):
+            return _REDACTED
+        return without_credentials(value) if isinstance(value, str) else value

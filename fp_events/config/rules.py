@@ -1,0 +1,147 @@
+"""What one key demands of another, and what deserves a warning."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import re
+from collections.abc import Iterator, Sequence
+
+from fp_events.domain.errors import Problem
+
+from .layers import Layer, Path, deciding, origin
+from .pipeline_keys import PipelineSettings
+from .project_keys import MqttSettings, ProjectSettings
+from .urls import parse_broker_url
+from .values import Substituted
+
+_PASSWORD: Path = ("mqtt", "password")
+_PASSWORD_FILE: Path = ("mqtt", "password_file")
+
+
+def without_outranked_password(layers: Sequence[Layer]) -> tuple[list[Layer], list[Problem]]:
+    """The layers, where a password that a higher one replaces by a file, or the reverse, is gone.
+
+    A password and a file in the same layer are a problem: nothing says which is meant.
+    """
+    kept = list(layers)
+    for index, layer in enumerate(layers):
+        given = [path for path in (_PASSWORD, _PASSWORD_FILE) if _gives(layer, path)]
+        if len(given) == 2:
+            what = "mqtt.password and mqtt.password_file are both given"
+            return kept, [Problem(what=what, where=layer.origin(_PASSWORD_FILE), mend="keep one of them")]
+        if given:
+            other = _PASSWORD if given[0] == _PASSWORD_FILE else _PASSWORD_FILE
+            kept[:index] = [_without(lower, other) for lower in kept[:index]]
+    return kept, []
+
+
+def _gives(layer: Layer, path: Path) -> bool:
+    block = layer.data.get("mqtt")
+    return isinstance(block, dict) and block.get(path[1]) is not None
+
+
+def _without(layer: Layer, path: Path) -> Layer:
+    if not _gives(layer, path):
+        return layer
+    block = {name: value for name, value in layer.data["mqtt"].items() if name != path[1]}
+    return layer.having({**layer.data, "mqtt": block})
+
+
+def project_rules(settings: ProjectSettings, layers: Sequence[Layer], pipelines: Sequence[str]) -> Iterator[Problem]:
+    """Problems and warnings of project settings that are valid key by key."""
+    yield from _mqtt_rules(settings.mqtt, layers)
+    if settings.ledger.synchronous == "normal":
+        yield Problem(
+            what="ledger.synchronous is `normal`: a power cut may lose messages that were acknowledged",
+            where=origin(layers, ("ledger", "synchronous")),
+            mend="use `full` where none may be lost",
+            warning=True,
+        )
+    if settings.ledger.url == "memory:":
+        yield Problem(
+            what="ledger.url is `memory:`: whatever is unfinished is lost when the daemon ends",
+            where=origin(layers, ("ledger", "url")),
+            mend="use sqlite:///<file> where none may be lost",
+            warning=True,
+        )
+    for name in settings.control.allow:
+        if name not in pipelines:
+            known = ", ".join(pipelines) or "none"
+            where = origin(layers, ("control", "allow", name))
+            yield Problem(what=f"control.allow: there is no pipeline '{name}'", where=where, mend=f"there are: {known}")
+
+
+def _mqtt_rules(mqtt: MqttSettings, layers: Sequence[Layer]) -> Iterator[Problem]:
+    url = None if mqtt.url == "embedded" else parse_broker_url(mqtt.url)
+    if mqtt.tls.key_file and not mqtt.tls.cert_file:
+        where = origin(layers, ("mqtt", "tls", "key_file"))
+        yield Problem(what="mqtt.tls.key_file is given without cert_file", where=where, mend="give both")
+    if mqtt.tls.model_fields_set and not (url and url.tls):
+        where = origin(layers, ("mqtt", "tls"))
+        mend = "use mqtts:// or wss:// for an encrypted connection"
+        yield Problem(what="mqtt.tls is unused: the URL asks for no TLS", where=where, mend=mend, warning=True)
+    if mqtt.session_expiry == 0:
+        yield Problem(
+            what="mqtt.session_expiry is 0: the broker keeps nothing for us while we are away",
+            where=origin(layers, ("mqtt", "session_expiry")),
+            mend="give it a duration such as 7d",
+            warning=True,
+        )
+    for path, literal in ((_PASSWORD, mqtt.password), (("mqtt", "url"), url.password if url else None)):
+        layer = deciding(layers, path)
+        if literal and layer and layer.is_file and not isinstance(layer.data["mqtt"][path[1]], Substituted):
+            yield Problem(
+                what=f"{'.'.join(map(str, path))} holds a password in plain text",
+                where=layer.origin(path),
+                mend="use ${VAR}, password_file or FP_EVENTS_MQTT__PASSWORD",
+                warning=True,
+            )
+
+
+def pipeline_rules(settings: PipelineSettings, layers: Sequence[Layer], source: str) -> Iterator[Problem]:
+    """Problems and warnings of one pipeline's settings; `source` is its module's text."""
+    executor = settings.run.executor
+    if executor.max_workers is not None and executor.type in (None, "local"):
+        what = "run.executor.max_workers is unused: only threadpool and processpool have workers"
+        where = origin(layers, ("run", "executor", "max_workers"))
+        yield Problem(what=what, where=where, mend="give the executor such a type", warning=True)
+    for index, name in enumerate(settings.run.retry_exceptions):
+        where = origin(layers, ("run", "retry_exceptions", index))
+        yield from _exception_rules(name, where, source)
+
+
+def _exception_rules(name: str, where: str, source: str) -> Iterator[Problem]:
+    if "." in name:
+        try:
+            exception_name(name)
+        except ValueError as error:
+            yield Problem(what=f"run.retry_exceptions: {error}", where=where)
+    elif not _is_exception(getattr(builtins, name, None)) and not re.search(rf"\b{name}\b", source):
+        what = f"run.retry_exceptions: '{name}' is neither built in nor named in the pipeline's module"
+        mend = "it is matched by class name alone; write it with its module if that is not meant"
+        yield Problem(what=what, where=where, mend=mend, warning=True)
+
+
+def exception_name(name: str) -> str:
+    """The name that attempts report for the exception `name`: an alias is resolved, a bare name stays.
+
+    Raises ValueError with one sentence where a dotted name cannot be imported or is no exception.
+    """
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        return name
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except Exception as error:
+        raise ValueError(
+            f"'{name}' cannot be imported: {type(error).__name__}: {error}; install it or correct the name"
+        ) from error
+    if not _is_exception(found):
+        raise ValueError(f"'{name}' is not an exception in {module}")
+    assert found is not None
+    return found.__qualname__ if found.__module__ == "builtins" else f"{found.__module__}.{found.__qualname__}"
+
+
+def _is_exception(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, BaseException)

@@ -1,0 +1,72 @@
+"""Durations and sizes as people write them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+
+_BYTES: Final = {
+    "": 1,
+    "B": 1,
+    **{unit: 1000**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), start=1)},
+    **{unit: 1024**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1)},
+}
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+
+
+def parse_duration(value: object) -> float:
+    """Seconds in a number or in text such as ``90s``, ``1h30m``, ``500ms``, ``7d``.
+
+    Raises ValueError for anything else, for negative, and for endless durations.
+    """
+    if isinstance(value, bool):
+        raise ValueError(value)
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
+        seconds = float(value)
+    elif isinstance(value, str) and _DURATION.fullmatch(value.strip()):
+        seconds = math.fsum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(value))
+    else:
+        raise ValueError(value)
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(value)
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest text that `parse_duration` reads as `seconds`."""
+    if seconds == 0:
+        return "0s"
+    for unit in ("d", "h", "m"):
+        if seconds % _SECONDS[unit] == 0:
+            return f"{seconds / _SECONDS[unit]:g}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
+
+
+def parse_size(value: object) -> int:
+    """Bytes in a whole number or in text such as ``500MB`` (powers of 1000) or ``2GiB`` (powers of 1024).
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(value)
+    for unit, factor in _BYTES.items():
+        if match[2].lower() == unit.lower():
+            return int(float(match[1]) * factor)
+    raise ValueError(value)
+
+
+def format_size(size: int) -> str:
+    """The shortest text that `parse_size` reads as `size`."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if size and size % _BYTES[unit] == 0:
+            return f"{size // _BYTES[unit]}{unit}"
+    return str(size)
