@@ -126,3 +126,5 @@ class ConnectionStatus:
     last_error: str = ""
     #: Filter -> the QoS granted, or the reason code (0x80 and above) of a refusal.
     granted: Mapping[str, int] = field(default_factory=dict)
+    #: What the broker cannot do and we do otherwise, one sentence each.
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,63 @@
+"""What went wrong with a connection, in one sentence without secrets."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import paho.mqtt.client as paho
+
+from fp_events.domain.connection import ConnectOptions
+
+from ._reasons import BAD_PASSWORD, BANNED, CLIENT_ID_INVALID, NOT_AUTHORIZED, UNSUPPORTED_PROTOCOL, reason_name
+
+#: OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
+_WRONG_HOST = (62, 64)
+
+
+def describe_failure(error: BaseException, options: ConnectOptions) -> str:
+    """Why no connection was made. aiomqtt hides the cause in the context of its own error."""
+    cause = error.__context__ if isinstance(error.__context__, OSError | paho.WebsocketConnectionError) else error
+    where = options.address
+    match cause:
+        case socket.gaierror():
+            return f"{where}: the host name '{options.host}' cannot be resolved ({cause.strerror})"
+        case ssl.SSLCertVerificationError() if cause.verify_code in _WRONG_HOST:
+            return f"{where}: the broker's certificate is not for the host '{options.host}'"
+        case ssl.SSLCertVerificationError():
+            return f"{where}: the broker's certificate is not trusted ({cause.verify_message})"
+        case ssl.SSLError():
+            return f"{where}: the TLS handshake failed ({cause.reason or cause.strerror or 'connection closed'})"
+        case ConnectionRefusedError():
+            return f"{where}: nobody listens there (connection refused)"
+        case TimeoutError():
+            return f"{where}: no answer in time"
+        case paho.WebsocketConnectionError():
+            return f"{where}: the server does not accept the WebSocket ({cause})"
+        case OSError():
+            return f"{where}: {cause.strerror or cause}"
+    return f"{where}: {error}"
+
+
+def describe_refusal(code: int, options: ConnectOptions) -> str:
+    """Why the broker's CONNACK said no (MQTT 5, 3.2.2.2)."""
+    where = options.address
+    user = f"user '{options.username}'" if options.username else "a client without a user name"
+    match code:
+        case c if c == UNSUPPORTED_PROTOCOL:
+            return f"{where}: the broker does not support MQTT {options.protocol}"
+        case c if c == CLIENT_ID_INVALID:
+            return f"{where}: the broker does not accept the client id '{options.client_id}'"
+        case c if c == BAD_PASSWORD:
+            return f"{where}: wrong user name or password for {user}"
+        case c if c == NOT_AUTHORIZED:
+            return f"{where}: {user} is not authorized to connect (password, or access rights)"
+        case c if c == BANNED:
+            return f"{where}: the broker has banned this client"
+    return f"{where}: the broker refused the connection ({reason_name(code)})"
+
+
+#: Only a person can mend these: wait longer between attempts.
+SLOW = frozenset({BAD_PASSWORD, NOT_AUTHORIZED, BANNED})
+#: Trying again cannot help.
+FATAL = frozenset({UNSUPPORTED_PROTOCOL, CLIENT_ID_INVALID})
