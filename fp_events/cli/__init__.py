@@ -1,1 +1,1 @@
-"""The command line: a client of the command table."""
+"""The command line: a client of the composition root, nothing more."""

@@ -1,0 +1,78 @@
+"""`run`: one pipeline, here and now, without broker, daemon or ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from fp_events.domain.pipeline import ExecutorSpec
+
+from . import arguments
+from .arguments import ConfigOption, FinalVarOption, InputOption, InputsOption, PipelineArgument
+from .invocation import Invocation
+from .output import Format, FormatOption, note, safe, show_value, to_json
+from .plain import plain
+from .texts import duration, plural
+from .trigger import waiting
+
+ExecutorName = Literal["local", "threadpool", "processpool"]
+
+
+def run(
+    context: typer.Context,
+    pipeline: PipelineArgument,
+    *,
+    inputs: InputsOption = None,
+    pairs: InputOption = None,
+    final_vars: FinalVarOption = None,
+    settings: ConfigOption = None,
+    executor: Annotated[ExecutorName | None, typer.Option("--executor", help="Where the run executes.")] = None,
+    max_workers: Annotated[int | None, typer.Option("--max-workers", min=1, help="Of the executor.")] = None,
+    max_retries: Annotated[int | None, typer.Option("--max-retries", min=0, help="Attempts after the first.")] = None,
+    retry_delay: Annotated[float | None, typer.Option("--retry-delay", min=0, help="Seconds between them.")] = None,
+    jitter_factor: Annotated[
+        float | None, typer.Option("--jitter-factor", min=0, max=1, help="Delays vary by this share.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Run a pipeline here and now, print its values; the exit code tells how it ended."""
+    from fp_events import app
+
+    invocation: Invocation = context.obj
+    config = invocation.config()
+    with waiting(f"running {pipeline}"):
+        report = app.run_pipeline(
+            config,
+            pipeline,
+            inputs=arguments.inputs(inputs, pairs),
+            final_vars=final_vars or None,
+            cfg=arguments.assignments(settings, "--config"),
+            executor=ExecutorSpec(executor, max_workers) if executor else None,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            jitter_factor=jitter_factor,
+            log_level=log_level,
+        )
+    values = {name: plain(value) for name, value in report.values.items()}
+    if form in {Format.JSON, Format.YAML}:
+        show_value(values, form=form)
+    else:
+        for name, value in values.items():
+            print(safe(name) if form is Format.IDS else f"{name} = {to_json(value)}")
+    outcome = report.outcome.value
+    note(f"{outcome} in {duration(report.duration)}, {plural(report.attempts, 'attempt')}")
+    if report.failure is not None:
+        node = f"node {report.failure.node}: " if report.failure.node else ""
+        if invocation.debug and report.failure.traceback:
+            note_block(report.failure.traceback)
+        note(f"error: {pipeline}: {node}{report.failure.type}: {report.failure.message}")
+    if outcome != "succeeded":
+        raise typer.Exit(1)
+
+
+def note_block(text: str) -> None:
+    """Several lines on stderr."""
+    for line in text.splitlines():
+        note(line)

@@ -1,0 +1,81 @@
+"""What stands before the command: which project, which environment, how much to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fp_events.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from fp_events.config import Config
+
+#: The file that makes a folder a project.
+MARKER = Path("conf", "project.yml")
+
+_WITH_VALUE = frozenset({"--project", "--env"})
+_FLAGS = frozenset({"--debug"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """The global options of one call."""
+
+    project: Path | None = None
+    environment: str | None = None
+    debug: bool = False
+
+    def root(self) -> Path:
+        """The project's folder. Raises UsageError where there is none."""
+        if self.project is not None:
+            if not (self.project / "conf").is_dir():
+                raise UsageError(f"{self.project} is no project: it has no conf/ folder", mend=_MEND)
+            return self.project.resolve()
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            if (folder / MARKER).is_file():
+                return folder
+        raise UsageError(f"no project here: neither {here} nor a folder above it has {MARKER}", mend=_MEND)
+
+    def config(self, overrides: Mapping[str, Any] | None = None) -> Config:
+        """The project's configuration; warnings go to stderr. Raises ConfigError."""
+        from fp_events import config
+
+        from .output import warn
+
+        loaded = config.load(self.root(), environment=self.environment, overrides=overrides or {})
+        for warning in loaded.warnings:
+            warn(str(warning))
+        return loaded
+
+
+_MEND = "make one with `fp-events init NAME`, or name its folder with --project"
+
+
+def globals_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split `arguments` into the global options, wherever they stand, and the rest.
+
+    ``--json`` becomes ``--format json``. What follows a ``--`` is left alone.
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    position = 0
+    while position < len(arguments):
+        argument = arguments[position]
+        name = argument.partition("=")[0]
+        if argument == "--":
+            rest.extend(arguments[position:])
+            break
+        if argument in _WITH_VALUE and position + 1 < len(arguments):
+            front.extend(arguments[position : position + 2])
+            position += 1
+        elif argument in _FLAGS or (name in _WITH_VALUE and name != argument):
+            front.append(argument)
+        elif argument == "--json":
+            rest.extend(("--format", "json"))
+        else:
+            rest.append(argument)
+        position += 1
+    return front, rest

@@ -1,0 +1,152 @@
+"""`runs list`, `runs show`: what ran, on what, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from .arguments import BeforeOption, LimitOption, PipelineOption
+from .daemon import call
+from .invocation import Invocation
+from .output import (
+    Column,
+    Format,
+    FormatOption,
+    Row,
+    field,
+    note,
+    safe_block,
+    show_facts,
+    show_rows,
+    show_value,
+    to_json,
+)
+from .texts import ago, duration, outcome_style, size
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or a beginning of it that is unique.")]
+
+
+def run_id(row: Row) -> str:
+    """What `--format ids` prints of a run."""
+    return str(row["run_id"])
+
+
+#: How runs are listed.
+COLUMNS: Sequence[Column] = (
+    field("run_id", title="run"),
+    field("pipeline"),
+    Column("outcome", lambda row: str(row.get("outcome") or row["state"]), style=outcome_style),
+    field("key"),
+    field("attempt", title="attempts", right=True),
+    Column("created", lambda row: ago(row["created_at"])),
+    Column("took", lambda row: duration(row.get("duration_s")), right=True),
+    field("error"),
+)
+
+
+def list_runs(
+    context: typer.Context,
+    *,
+    pipeline: PipelineOption = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Only runs that are queued, running, waiting or finished.")
+    ] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(
+            "--outcome",
+            help="Only runs that ended so: succeeded, failed, timed_out, expired, rejected, skipped, cancelled.",
+        ),
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Only runs of this key.")] = None,
+    limit: LimitOption = 50,
+    before: BeforeOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """List runs, the newest first."""
+    invocation: Invocation = context.obj
+    asked = {
+        "pipeline": pipeline,
+        "state": state,
+        "outcome": outcome,
+        "key": key,
+        "limit": limit,
+        "before": before,
+    }
+    found = call(invocation.config(), "runs.list", asked)
+    show_rows(found["runs"], COLUMNS, form=form, ids=run_id, empty="no runs")
+    next_page(found, form)
+
+
+def next_page(found: Mapping[str, Any], form: Format) -> None:
+    """Say how to see more, where there is more."""
+    if form is Format.TABLE and found.get("next") is not None:
+        note(f"more with --before {found['next']}")
+
+
+def show(context: typer.Context, run: RunArgument, form: FormatOption = Format.TABLE) -> None:
+    """Show one run: its message, its attempts, its error, its values."""
+    invocation: Invocation = context.obj
+    show_run(call(invocation.config(), "runs.show", {"run_id": run}), form)
+
+
+def show_run(found: Mapping[str, Any], form: Format) -> None:
+    """Print a run as `runs.show` returned it."""
+    if form is Format.IDS:
+        print(run_id(found))
+    elif form is not Format.TABLE:
+        show_value(found, form=form)
+    else:
+        show_facts(_facts(found))
+        _show_message(found.get("message"))
+        _show_attempts(found.get("attempts") or ())
+        if found.get("values") is not None:
+            print("\nvalues")
+            print(_indented(to_json(found["values"])))
+
+
+def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    names = ("run_id", "pipeline", "version", "cause", "trigger", "key")
+    times = ("created_at", "started_at", "finished_at", "due_at", "deadline_at", "expires_at")
+    facts = [(name.removesuffix("_id"), _text(run.get(name))) for name in names]
+    facts.insert(1, ("outcome", _text(run.get("outcome") or run.get("state"))))
+    facts += [("captures", _text(run.get("captures") or None)), ("request", _text(run.get("request")))]
+    facts += [(name, _text(run.get(name))) for name in times]
+    facts += [("took", duration(run.get("duration_s")) if run.get("finished_at") else "")]
+    facts += [("attempts", _text(run.get("attempt"))), ("crashes", _text(run.get("crashes") or None))]
+    return [*facts, ("dead letter", "yes" if run.get("dead_letter") else ""), ("error", _text(run.get("error")))]
+
+
+def _show_message(message: Mapping[str, Any] | None) -> None:
+    if message is None:
+        return
+    print("\nmessage")
+    names = ("topic", "qos", "retain", "received_at", "size")
+    facts = [(f"  {name}", _text(message.get(name))) for name in names if name != "size"]
+    facts.append(("  size", size(message.get("size"))))
+    facts += [("  properties", _text(message.get("properties") or None))]
+    show_facts(facts)
+    payload = message.get("payload")
+    if payload is None:
+        payload = f"base64: {message.get('payload_base64', '')}"
+    print(_indented(payload))
+
+
+def _show_attempts(attempts: Sequence[Mapping[str, Any]]) -> None:
+    for attempt in attempts:
+        node = f" in node {attempt['node']}" if attempt.get("node") else ""
+        took = duration(attempt.get("duration_s"))
+        print(f"\nattempt {attempt['number']}: {attempt['ended']}{node} after {took}, version {attempt.get('version')}")
+        print(_indented(attempt.get("traceback") or attempt.get("error") or ""))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in safe_block(text).splitlines())
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else to_json(value, indent=None)

@@ -1,0 +1,99 @@
+"""`status`: what the daemon does now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+from fp_events.domain.errors import UsageError
+
+from .daemon import call
+from .invocation import Invocation
+from .output import Column, Format, FormatOption, Row, field, show_facts, show_rows, show_value, warn
+from .texts import ago, duration, outcome_style, size
+
+#: MQTT's first reason code that says no (MQTT 5, 3.9.3).
+_REFUSAL = 0x80
+
+
+def _last_run(row: Row) -> str:
+    last = row.get("last_run")
+    return "" if last is None else f"{last['outcome']} {ago(last['finished_at'])}"
+
+
+def _failed(row: Row) -> str:
+    return str(sum(row[name] for name in ("failed", "timed_out", "rejected", "expired")))
+
+
+_COLUMNS: Sequence[Column] = (
+    field("name", title="pipeline"),
+    Column("", lambda row: "paused" if row["paused"] else "", style=lambda _: "yellow"),
+    Column("received", lambda row: str(sum(trigger["received"] for trigger in row["triggers"])), right=True),
+    field("queued", right=True),
+    field("running", right=True),
+    field("waiting", right=True),
+    field("succeeded", right=True),
+    Column("failed", _failed, right=True, style=lambda text: "" if text == "0" else "red"),
+    field("dead_letters", title="dead letters", right=True),
+    Column("last run", _last_run, style=lambda text: outcome_style(text.partition(" ")[0])),
+)
+
+
+def status(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """Show what the daemon does now: broker, ledger, pipelines."""
+    invocation: Invocation = context.obj
+    if form is Format.IDS:
+        raise UsageError("a status has no ids", mend="use --format table, json or yaml")
+    found = call(invocation.config(), "status")
+    if form is not Format.TABLE:
+        show_value(found, form=form)
+        return
+    show_facts(_facts(found))
+    print()
+    show_rows(found["pipelines"], _COLUMNS, form=form, ids=lambda row: str(row["name"]), empty="no pipelines")
+    for sentence in _complaints(found):
+        warn(sentence)
+
+
+def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    broker, ledger, totals = found["broker"], found["ledger"], found["totals"]
+    link = "connected" if broker["connected"] else "not connected"
+    rates = ", ".join(f"{value:.1f} {name}" for name, value in _rates(totals.get("per_second")))
+    return [
+        ("daemon", f"{found['project']} {found['version']}, process {found['pid']}, up {duration(found['uptime_s'])}"),
+        ("client id", found["client_id"]),
+        ("broker", f"{broker['address']} ({broker['kind']}), {link}"),
+        ("ledger", f"{ledger['path']}, {size(ledger['size_bytes'])}, {ledger['unsent']} results not yet confirmed"),
+        ("totals", f"{totals['received']} received, {totals['finished']} finished"),
+        ("per second", rates),
+        ("draining", "yes" if found["draining"] else ""),
+    ]
+
+
+def _rates(per_second: Any) -> list[tuple[str, float]]:
+    if isinstance(per_second, Mapping):
+        return [(str(name), float(value)) for name, value in per_second.items()]
+    return [] if per_second is None else [("messages", float(per_second))]
+
+
+def _complaints(found: Mapping[str, Any]) -> list[str]:
+    broker, ledger = found["broker"], found["ledger"]
+    said = []
+    if broker["last_error"] and not broker["connected"]:
+        said.append(f"the broker: {broker['last_error']}")
+    for topic, code in broker["granted"].items():
+        if code >= _REFUSAL:
+            said.append(f"the broker refused the subscription to {topic} (reason code {code})")
+    if ledger["problem"]:
+        said.append(f"the ledger: {ledger['problem']}")
+    if ledger["refused"]:
+        said.append(f"the broker refused {ledger['refused']} results; see `fp-events dlq list`")
+    for pipeline in found["pipelines"]:
+        said += [
+            f"{pipeline['name']}: no message on {trigger['topic']} since the start"
+            for trigger in pipeline["triggers"]
+            if trigger["last_message_at"] is None
+        ]
+    return said

@@ -1,0 +1,80 @@
+"""`trigger`: start a run in the daemon."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Any
+
+import typer
+
+from . import arguments
+from .arguments import ConfigOption, FinalVarOption, InputOption, InputsOption, PipelineArgument
+from .daemon import call
+from .invocation import Invocation
+from .output import Format, FormatOption, console, note, show_value, to_json
+
+
+def trigger(
+    context: typer.Context,
+    pipeline: PipelineArgument,
+    *,
+    inputs: InputsOption = None,
+    pairs: InputOption = None,
+    final_vars: FinalVarOption = None,
+    settings: ConfigOption = None,
+    key: Annotated[str | None, typer.Option("--key", help="The run's key, for order and state.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="An id of your own; default: a new one.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the run; the exit code tells how it ended.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer than this.")
+    ] = None,
+    mqtt: Annotated[
+        bool, typer.Option("--mqtt", help="Ask through the control topic instead of the local socket.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Start a run in the daemon and print its id."""
+    invocation: Invocation = context.obj
+    asked: dict[str, Any] = {
+        "pipeline": pipeline,
+        "inputs": arguments.inputs(inputs, pairs),
+        "final_vars": final_vars,
+        "config": arguments.assignments(settings, "--config") or None,
+        "key": key,
+        "run_id": run_id,
+        "wait": wait or None,
+        "timeout_s": timeout,
+    }
+    config = invocation.config()
+    with waiting(f"waiting for {pipeline}" if wait else ""):
+        if mqtt:
+            from .control_topic import request
+
+            found = request(config, "run", asked)
+        else:
+            found = call(config, "run", asked)
+    _show(found, form, wait=wait)
+
+
+def waiting(text: str) -> AbstractContextManager[object]:
+    """A spinner on a terminal's stderr; nothing elsewhere, or without a text."""
+    return console(stderr=True).status(text) if text and sys.stderr.isatty() else nullcontext()
+
+
+def _show(found: dict[str, Any], form: Format, *, wait: bool) -> None:
+    if form in {Format.JSON, Format.YAML}:
+        show_value(found, form=form)
+    else:
+        print(found["run_id"])
+        if wait and form is Format.TABLE:
+            for name, value in (found.get("values") or {}).items():
+                print(f"{name} = {to_json(value)}")
+    if not wait:
+        return
+    outcome = found.get("outcome")
+    if outcome != "succeeded":
+        node = f"node {found['node']}: " if found.get("node") else ""
+        why = f": {node}{found['error']}" if found.get("error") else ""
+        note(f"the run is {outcome or found['state']}{why}")
+        raise typer.Exit(1)
