@@ -1,1 +1,19 @@
-"""Payload formats, and how values become bytes."""
+"""Payload formats: bytes to values and back. No pickle, no type names, nothing that could run code."""
+
+from .decoding import decode
+from .encoding import encode, encode_values
+from .errors import EncodeError
+from .limits import DEFAULT_LIMITS, Limits
+from .state import decode_state, encode_state, state_to_json
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "EncodeError",
+    "Limits",
+    "decode",
+    "decode_state",
+    "encode",
+    "encode_state",
+    "encode_values",
+    "state_to_json",
+]
