@@ -66,8 +66,9 @@ def _password(config: Config, url: BrokerUrl) -> str | None:
             text = ProjectFiles(config.root).text(file)
     except OSError as error:
         raise _unreadable(config, "mqtt.password_file", file, error.strerror or "no such file") from error
-    except UnicodeDecodeError as error:
-        raise _unreadable(config, "mqtt.password_file", file, "it is not UTF-8 text") from error
+    except UnicodeDecodeError:
+        # The cause holds what was read.
+        raise _unreadable(config, "mqtt.password_file", file, "it is not UTF-8 text") from None
     password = text.partition("\n")[0].rstrip("\r")
     if not password:
         raise _unreadable(config, "mqtt.password_file", file, "its first line is empty")

@@ -12,6 +12,7 @@ import fsspec  # type: ignore[import-untyped]  # it ships no types
 from fp_events.domain.errors import ConfigError, Problem
 
 from .layers import Layer
+from .urls import without_credentials
 from .yamlfile import read_yaml
 
 
@@ -27,7 +28,8 @@ class ProjectFiles:
             self._fs: Any
             self._fs, self._base = fsspec.core.url_to_fs(self.root)
         except (OSError, ValueError, ImportError) as error:
-            raise ConfigError(f"the project {self.root} cannot be opened: {error}") from error
+            what = without_credentials(f"the project {self.root} cannot be opened: {error}")
+            raise ConfigError(what) from error
         # Remote filesystems remember listings, and a reload must see what changed.
         self._fs.invalidate_cache()
 

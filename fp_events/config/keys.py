@@ -62,9 +62,10 @@ class _LayerSource(PydanticBaseSettingsSource):
         return dict(self._layer.data)
 
 
-def setting(default: Any, meaning: str, *, shown: str = "") -> Any:
+def setting(default: Any, meaning: str, *, shown: str = "", secret: bool = False) -> Any:
     """A key with its default (`...`: it must be given), its meaning, and how to show a computed default."""
-    return Field(default, description=meaning, json_schema_extra={"shown": shown} if shown else None)
+    extra: Any = {"shown": shown} if shown else None
+    return Field(default, description=meaning, json_schema_extra=extra, repr=not secret)
 
 
 def not_available(*names: str) -> dict[str, str]:

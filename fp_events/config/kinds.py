@@ -122,6 +122,8 @@ def one_of(*choices: str, missing: Mapping[str, str] | None = None, fold: Callab
 
     def read(value: object) -> str:
         found = typed(value)
+        if found is None and "null" in choices:
+            return "null"
         # 5 and 1.2 are written without quotes, and mean the words.
         word = fold(str(found)) if isinstance(found, str | int | float) and not isinstance(found, bool) else ""
         if word in choices:

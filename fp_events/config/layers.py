@@ -41,16 +41,14 @@ class Layer:
         return True
 
     def leaves_out(self, path: Path) -> bool:
-        """Whether a list of this layer decides `path` by an item that lacks it."""
-        value: object = self.data
+        """Whether the layer decides `path` by a block that lacks it: one in a list, which no other layer adds to."""
+        value: Any = self.data
         for part in path:
-            if isinstance(value, Mapping) and part not in value:
-                return True
-            if isinstance(value, list) and not isinstance(part, int):
-                return False
-            if not isinstance(value, Mapping | list):
-                return False
-            value = value[part]  # type: ignore[index]  # a list by its position, a mapping by its key
+            is_item = isinstance(value, list) and isinstance(part, int) and part < len(value)
+            if is_item or (isinstance(value, Mapping) and part in value):
+                value = value[part]
+            else:
+                return isinstance(value, Mapping)
         return False
 
     def only(self, key: str) -> Layer:

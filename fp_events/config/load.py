@@ -20,6 +20,7 @@ from .project_keys import MqttSettings, ProjectSettings
 from .result import Config, Sourced
 from .rules import pipeline_rules, project_rules, without_outranked_password
 from .sources import Sources, read_sources
+from .urls import without_credentials
 from .validate import merged, problems_in
 
 
@@ -40,7 +41,8 @@ def load(
     environment = environ.get(ENVIRONMENT, "") if environment is None else environment
     files = ProjectFiles(root)
     if not files.has_folder("conf") and not files.has_folder("pipelines"):
-        what = f"{files.root} is not a project: it has neither a folder conf nor a folder pipelines"
+        shown = without_credentials(files.root)
+        what = f"{shown} is not a project: it has neither a folder conf nor a folder pipelines"
         raise ConfigError(what, mend="go to a project's folder, or make one with `fp-events init`")
     problems: list[Problem] = []
     sources = read_sources(

@@ -10,7 +10,7 @@ from fp_events.domain.records import RetentionPolicy
 from fp_events.domain.topics import validate_topic
 
 from .keys import Block, Settings, not_available, setting
-from .kinds import FLAG, SIZE, TEXT, checked, duration, matching, one_of, secret, whole
+from .kinds import FLAG, SIZE, TEXT, checked, duration, matching, one_of, refuse, secret, whole
 from .run_keys import LEVEL, RunDefaults
 from .urls import check_ledger_url, check_mqtt_url, ledger_file
 
@@ -49,6 +49,7 @@ class MqttSettings(Block):
         "embedded",
         "The broker: `mqtt://`, `mqtts://`, `ws://` or `wss://`, host and port (1883, 8883, 80, 443); "
         "`embedded` starts a private one.",
+        secret=True,
     )
     protocol: Annotated[Literal["5", "3.1.1"], one_of("5", "3.1.1")] = setting("5", "The version of MQTT.")
     client_id: (
@@ -61,6 +62,7 @@ class MqttSettings(Block):
     password: Annotated[str, secret()] | None = setting(
         None,
         "Sent to the broker; wins over a password in the URL. Best left to `FP_EVENTS_MQTT__PASSWORD` or `${VAR}`.",
+        secret=True,
     )
     password_file: Annotated[str, TEXT] | None = setting(
         None, "File whose first line is the password; read when connecting."
@@ -125,6 +127,8 @@ class AllowSettings(Block):
 
 def _by_name(value: object) -> object:
     if isinstance(value, list):
+        if not all(isinstance(name, str) for name in value):
+            refuse("expected a list of names, or a block of name to {inputs: [...]}")
         return {name: {} for name in value}
     return {name: {} if item is None else item for name, item in value.items()} if isinstance(value, dict) else value
 

@@ -36,7 +36,7 @@ class Config:
     """All settings of a project, every level merged. Its `repr` holds no setting that may be secret."""
 
     #: Absolute path, or the URL that was loaded.
-    root: str
+    root: str = field(repr=False)
     #: The overlay, as FP_EVENTS_ENV named it; empty without one.
     environment: str
     name: str

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from .keys import Keys
 from .kinds import Kind
 from .layers import Path
+from .values import Substituted, typed
 
 #: A model class, or a type annotation without its `Annotated` and `None`.
 Shape = Any
@@ -105,11 +106,21 @@ def _tidy_block(value: object, block: type[BaseModel]) -> object:
     for name, entry in value.items():
         field = block.model_fields.get(name) if isinstance(name, str) else None
         found = shape(field.annotation) if field else None
+        if field is not None and _stands_for_nothing(entry, field):
+            entry = None  # noqa: PLW2901  # what follows must see it as if it had been written so
         nothing = entry is None and found is not None and (block_of(found) or item_of(found) is not None)
         if nothing or (name in known.unavailable and _is_empty(entry)):
             continue
         tidied[name] = tidy(entry, found) if found is not None else entry
     return tidied
+
+
+def _stands_for_nothing(value: object, field: FieldInfo) -> bool:
+    """Whether a substitution gave null, or nothing at all; text, such as a password, may well be `null` or `~`."""
+    if not isinstance(value, Substituted) or not value.whole:
+        return False
+    found = field_kind(field)
+    return not value or (typed(value) is None and not (found and found.label == "text"))
 
 
 def _is_empty(value: object) -> bool:

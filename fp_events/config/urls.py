@@ -89,4 +89,5 @@ def ledger_file(url: str) -> str | None:
 
 def without_credentials(text: str) -> str:
     """`text` with ``user:password@`` in any URL of it replaced."""
-    return re.sub(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s]*@", r"\1***@", text)
+    # Up to the last '@': a password may hold whatever its writer forgot to escape.
+    return re.sub(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)\S*@", r"\1***@", text)

@@ -75,7 +75,8 @@ def _unknown(model: type[Settings], path: Path) -> tuple[str, str]:
     known = knowledge(block)
     if name in known.unavailable:
         prefix = path_text(path[:-1])
-        return (f"{prefix}: " if prefix else "") + known.unavailable[name], ""
+        what, _, mend = known.unavailable[name].partition("; ")
+        return f"{prefix}: {what}" if prefix else what, mend
     near = get_close_matches(name.lower(), block.model_fields, n=1, cutoff=0.6)
     mend = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(block.model_fields)}"
     return f"unknown key '{path_text(path)}'", mend

@@ -70,7 +70,9 @@ def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
 
 def _reason(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError):
-        return ", ".join(part for part in (error.context, error.problem) if part)
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        # An alias that is not defined may be a password that begins with '*'.
+        return "text that begins with '*' must be in quotes" if "undefined alias" in reason else reason
     return str(getattr(error, "reason", "unreadable"))
 
 
@@ -164,7 +166,8 @@ class _Builder:
 
     def _known_tag(self, node: yaml.Node, name: str) -> None:
         if node.tag != _TAG + name:
-            self._problem(node, f"the tag '{node.tag.replace(_TAG, '!!')}' is not understood; leave it out")
+            # The tag itself may be a password that begins with '!'.
+            self._problem(node, "tags are not understood; put text that begins with '!' in quotes")
 
     def _mark(self, path: Path, node: yaml.Node) -> None:
         self.marks[path] = f"{self._file}:{node.start_mark.line + 1}"

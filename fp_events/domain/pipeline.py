@@ -78,10 +78,10 @@ class Pipeline:
     #: Node -> the input that gets its last value for the same key.
     state: Mapping[str, str] = field(default_factory=dict)
     #: `run.inputs`: defaults for inputs, below a map and above `params`.
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: `run.config`: for Hamilton's `@config.when`.
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Empty: the nodes named in `outputs`, else every node that nothing else consumes.
     final_vars: tuple[str, ...] = ()
     #: None: threadpool where the plan has a sync node, else local.
