@@ -1,0 +1,145 @@
+"""Deleting what is no longer kept, in transactions of a few hundred rows, so that commits go on in between."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .rules import Counts
+from .sqlite_statements import read_in, write_in, write_rows
+from .sqlite_write import write_counts
+
+#: Runs, messages or identities in one transaction.
+STEP = 500
+# Free pages (4 KiB) that are left for new rows, and how many go back to the file system at a time.
+_SPARE_PAGES = 2048
+_VACUUM_PAGES = 256
+
+_UNSENT = (
+    "EXISTS (SELECT 1 FROM outbox WHERE outbox.seq BETWEEN runs.outbox_from AND runs.outbox_to"
+    " AND outbox.run_seq = runs.seq)"
+)
+_DELETE_OUTBOX = (
+    "DELETE FROM outbox WHERE seq IN (SELECT o.seq FROM runs CROSS JOIN outbox AS o"
+    " ON o.seq BETWEEN runs.outbox_from AND runs.outbox_to AND o.run_seq = runs.seq WHERE runs.seq"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a walk over finished runs has come."""
+
+    deleted: int
+    #: Whether there may be more.
+    more: bool
+    #: Where the next step begins.
+    finished_at: int
+    seq: int
+
+
+#: Before the oldest.
+BEGINNING = Step(0, True, -(2**62), 0)
+
+
+def prune_runs(db: sqlite3.Connection, *, dead_letters: bool, before: int, after: Step) -> Step:
+    """Delete runs that finished before `before`, oldest first; what has rows in the outbox stays.
+
+    Refused publications hold their run for as long as they are kept themselves.
+    """
+    kind = "dead_letter = 1" if dead_letters else "state = 'finished' AND dead_letter = 0"
+    rows = db.execute(
+        f"SELECT seq, finished_at, {_UNSENT} FROM runs WHERE {kind} AND finished_at < ? AND finished_at >= ?"  # noqa: S608  # constants
+        " AND (finished_at > ? OR seq > ?) ORDER BY finished_at, seq LIMIT ?",
+        (before, after.finished_at, after.finished_at, after.seq, STEP),
+    ).fetchall()
+    if not rows:
+        return Step(0, False, after.finished_at, after.seq)
+    gone = [seq for seq, _, unsent in rows if not unsent]
+    delete_runs(db, gone)
+    last_seq, last_finished_at, _ = rows[-1]
+    return Step(len(gone), len(rows) == STEP, last_finished_at, last_seq)
+
+
+def purge_runs(db: sqlite3.Connection, run_ids: Sequence[str]) -> int:
+    """Delete those of `run_ids` that are finished, with their publications, sent or not."""
+    question = "SELECT json_group_array(seq) FROM runs WHERE state = 'finished' AND run_id"
+    seqs = list(read_in(db, question, run_ids)) if run_ids else []
+    write_in(db, _DELETE_OUTBOX, seqs, ")")
+    delete_runs(db, seqs)
+    return len(seqs)
+
+
+def delete_runs(db: sqlite3.Connection, seqs: Sequence[object]) -> None:
+    """Delete runs with their attempts, and the messages that no other run uses."""
+    if not seqs:
+        return
+    counts = Counts()
+    uses: dict[object, int] = {}
+    question = "SELECT json_group_array(json_array(pipeline, dead_letter, message_id)) FROM runs WHERE seq"
+    for pipeline, dead_letter, message_id in read_in(db, question, seqs):
+        if dead_letter:
+            counts.add(str(pipeline), "dead_letters", -1)
+        if message_id is not None:
+            uses[message_id] = uses.get(message_id, 0) + 1
+    for message_id in read_in(db, "SELECT json_group_array(message_id) FROM run_messages WHERE run_seq", seqs):
+        uses[message_id] = uses.get(message_id, 0) + 1
+    write_in(db, "DELETE FROM attempts WHERE run_seq", seqs)
+    write_in(db, "DELETE FROM run_messages WHERE run_seq", seqs)
+    write_in(db, "DELETE FROM runs WHERE seq", seqs)
+    changes = [value for change in uses.items() for value in change]
+    write_rows(db, "UPDATE messages SET uses = uses - v.column2 FROM (", 2, changes, ") AS v WHERE id = v.column1")
+    write_in(db, "DELETE FROM messages WHERE uses = 0 AND id", list(uses))
+    write_counts(db, counts)
+
+
+def prune_messages(db: sqlite3.Connection, before: int) -> int:
+    """Delete a step of the messages that were stored without a run; how many there were."""
+    return db.execute(
+        "DELETE FROM messages WHERE id IN"
+        " (SELECT id FROM messages WHERE uses = 0 AND received_at < ? ORDER BY received_at LIMIT ?)",
+        (before, STEP),
+    ).rowcount
+
+
+def prune_refused(db: sqlite3.Connection, before: int) -> int:
+    """Delete a step of the publications that the broker refused long ago; how many there were."""
+    return db.execute(
+        "DELETE FROM outbox WHERE seq IN"
+        " (SELECT seq FROM outbox WHERE refused IS NOT NULL AND created_at < ? ORDER BY seq LIMIT ?)",
+        (before, STEP),
+    ).rowcount
+
+
+def prune_identities(db: sqlite3.Connection, before: int, most: int) -> int:
+    """Delete a step of the oldest identities, as far as they are too old or too many; how many there were.
+
+    They go in the order in which they came, so their numbers have no gaps and tell how many there are.
+    """
+    first, last = db.execute("SELECT (SELECT min(seq) FROM dedup), (SELECT max(seq) FROM dedup)").fetchone()
+    if first is None:
+        return 0
+    rows = db.execute("SELECT seq, seen_at FROM dedup ORDER BY seq LIMIT ?", (STEP,)).fetchall()
+    gone = first - 1
+    for seq, seen_at in rows:
+        if seen_at >= before and last - seq < most:
+            break
+        gone = seq
+    return db.execute("DELETE FROM dedup WHERE seq <= ?", (gone,)).rowcount
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """Size of the file without its free pages."""
+    (pages,), (free,), (size,) = (
+        db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def shrink(db: sqlite3.Connection) -> bool:
+    """Give a step of the free pages back to the file system; whether there was one."""
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    if free <= _SPARE_PAGES:
+        return False
+    db.execute(f"PRAGMA incremental_vacuum({min(_VACUUM_PAGES, free - _SPARE_PAGES)})").fetchall()
+    return True

@@ -1,0 +1,170 @@
+"""Questions to a SQLite ledger, answered by a connection that changes nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from fp_events.domain.errors import UsageError
+from fp_events.domain.records import RunQuery, StoredAttempt, StoredPublication, StoredRun, StoredState
+from fp_events.domain.run import Outcome, RunState
+
+from .sqlite_rows import attempt_of, message_of, micros, moment, publication_of, run_of
+
+_WITH_MESSAGE = (
+    "SELECT runs.*, m.topic, m.payload, m.qos, m.retain, m.properties, m.received_at"
+    " FROM runs LEFT JOIN messages AS m ON m.id = runs.message_id"
+)
+_OUTBOX = "SELECT outbox.*, runs.run_id, runs.pipeline FROM outbox JOIN runs ON runs.seq = outbox.run_seq"
+#: Columns of one row that carries many values: see `read_states`. SQLite's own limit is 2,000.
+_MOST_COLUMNS = 128
+
+
+def read_unfinished(db: sqlite3.Connection, after_seq: int, limit: int) -> list[StoredRun]:
+    """As Ledger.unfinished."""
+    rows = db.execute(
+        f"{_WITH_MESSAGE} WHERE runs.state <> 'finished' AND runs.seq > ? ORDER BY runs.seq LIMIT ?", (after_seq, limit)
+    ).fetchall()
+    return _runs(db, rows, with_messages=True)
+
+
+def read_unsent(db: sqlite3.Connection, after_seq: int, limit: int) -> list[StoredPublication]:
+    """As Ledger.unsent."""
+    rows = db.execute(
+        f"{_OUTBOX} WHERE outbox.seq > ? AND outbox.refused IS NULL ORDER BY outbox.seq LIMIT ?", (after_seq, limit)
+    )
+    return [publication_of(row) for row in rows]
+
+
+def read_refused(db: sqlite3.Connection, limit: int) -> list[StoredPublication]:
+    """As Ledger.refused."""
+    rows = db.execute(f"{_OUTBOX} WHERE outbox.refused IS NOT NULL ORDER BY outbox.seq DESC LIMIT ?", (limit,))
+    return [publication_of(row) for row in rows]
+
+
+def read_states(db: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+    """As Ledger.states. All values come in one row, since every row fetched hands the interpreter lock over."""
+    wanted = list(keys)
+    found: dict[tuple[str, str], bytes] = {}
+    for start in range(0, len(wanted), _MOST_COLUMNS):
+        chunk = wanted[start : start + _MOST_COLUMNS]
+        size = 1 << (len(chunk) - 1).bit_length()
+        column = "(SELECT value FROM state WHERE pipeline = ? AND key = ?)"
+        parameters: list[str | None] = [part for key in chunk for part in key]
+        parameters += [None] * (2 * (size - len(chunk)))
+        values = db.execute("SELECT " + ",".join([column] * size), parameters).fetchone()
+        found.update((key, value) for key, value in zip(chunk, values, strict=False) if value is not None)
+    return found
+
+
+def list_states(db: sqlite3.Connection, pipeline: str | None, limit: int, after: str) -> list[StoredState]:
+    """As Ledger.list_states."""
+    where = "key > ?" if pipeline is None else "key > ? AND pipeline = ?"
+    parameters = (after, limit) if pipeline is None else (after, pipeline, limit)
+    rows = db.execute(f"SELECT * FROM state WHERE {where} ORDER BY pipeline, key LIMIT ?", parameters)  # noqa: S608  # constants
+    return [
+        StoredState(
+            pipeline=row["pipeline"],
+            key=row["key"],
+            value=row["value"],
+            run_id=row["run_id"],
+            updated_at=moment(row["updated_at"]),
+        )
+        for row in rows
+    ]
+
+
+def read_runs(db: sqlite3.Connection, query: RunQuery) -> list[StoredRun]:
+    """As Ledger.runs."""
+    where, parameters = _conditions(query)
+    condition = f"WHERE {' AND '.join(where)}" if where else ""
+    statement = f"SELECT * FROM runs {condition} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # conditions are constants
+    return _runs(db, db.execute(statement, [*parameters, query.limit]).fetchall(), with_messages=False)
+
+
+def _conditions(query: RunQuery) -> tuple[list[str], list[object]]:
+    where: list[str] = []
+    parameters: list[object] = []
+
+    def add(condition: str, *values: object) -> None:
+        where.append(condition)
+        parameters.extend(values)
+
+    rare = False  # few rows of all: the partial index serves better than the pipeline's, which `+` rules out
+    if query.dead_letters:
+        rare = True
+        add("dead_letter = 1")
+    if query.states:
+        add(_any_of("state", len(query.states)), *(state.value for state in query.states))
+        if RunState.FINISHED not in query.states:
+            rare = True
+            add("state <> 'finished'")
+    if query.outcomes:
+        add(_any_of("outcome", len(query.outcomes)), *(outcome.value for outcome in query.outcomes))
+        if Outcome.SUCCEEDED not in query.outcomes:
+            rare = True
+            add("outcome <> 'succeeded'")
+    if query.pipeline is not None:
+        add("+pipeline = ?" if rare else "pipeline = ?", query.pipeline)
+    if query.key is not None:
+        add("key = ?", query.key)
+    if query.created_after is not None:
+        add("created_at > ?", micros(query.created_after))
+    if query.created_before is not None:
+        add("created_at < ?", micros(query.created_before))
+    if query.before_seq is not None:
+        add("seq < ?", query.before_seq)
+    return where, parameters
+
+
+def _any_of(column: str, number: int) -> str:
+    return f"{column} IN ({','.join('?' * number)})"
+
+
+def read_run(db: sqlite3.Connection, run_id: str) -> StoredRun | None:
+    """As Ledger.run. Raises UsageError where several ids begin with `run_id`."""
+    rows = db.execute(f"{_WITH_MESSAGE} WHERE run_id = ?", (run_id,)).fetchall()
+    if not rows:
+        rows = db.execute(
+            f"{_WITH_MESSAGE} WHERE run_id >= ? AND run_id < ? LIMIT 2", (run_id, run_id + "\U0010ffff")
+        ).fetchall()
+    if len(rows) > 1:
+        raise ambiguous(run_id)
+    found = _runs(db, rows, with_messages=True)
+    return found[0] if found else None
+
+
+def ambiguous(run_id: str) -> UsageError:
+    """Several runs begin so."""
+    return UsageError(f"several runs have an id that begins with '{run_id}'", mend="give more of it")
+
+
+def read_counts(db: sqlite3.Connection) -> dict[str, Mapping[str, int]]:
+    """As Ledger.counts."""
+    found: dict[str, dict[str, int]] = {}
+    for pipeline, name, value in db.execute("SELECT pipeline, name, value FROM counters WHERE value <> 0"):
+        found.setdefault(pipeline, {})[name] = value
+    return dict(found)
+
+
+def _runs(db: sqlite3.Connection, rows: Sequence[sqlite3.Row], *, with_messages: bool) -> list[StoredRun]:
+    attempts = _attempts(db, [row["seq"] for row in rows])
+    found = []
+    for row in rows:
+        history = attempts.get(row["seq"], ())
+        if with_messages:
+            message = None if row["topic"] is None else message_of(row)
+            found.append(run_of(row, message, tuple(history)))
+        else:
+            found.append(run_of(row, None, tuple(history[-1:])))
+    return found
+
+
+def _attempts(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, list[StoredAttempt]]:
+    found: dict[int, list[StoredAttempt]] = {}
+    for start in range(0, len(seqs), 512):
+        chunk = seqs[start : start + 512]
+        statement = f"SELECT * FROM attempts WHERE run_seq IN ({','.join('?' * len(chunk))}) ORDER BY run_seq, number"  # noqa: S608  # marks
+        for row in db.execute(statement, chunk):
+            found.setdefault(row["run_seq"], []).append(attempt_of(row))
+    return found

@@ -1,0 +1,122 @@
+"""A batch as one transaction's statements."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from fp_events.domain.records import Batch, Committed
+
+from .rules import Counts, RedeliveryWindow
+from .sqlite_accept import Acceptor
+from .sqlite_changes import Changer, read_facts
+from .sqlite_rows import micros
+from .sqlite_statements import write_in, write_rows
+
+_REFUSED = "UPDATE outbox SET refused = v.column2 FROM ("
+_MARK = (
+    "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
+)
+_COUNTERS = "INSERT INTO counters (pipeline, name, value)"
+_ADD = "ON CONFLICT (pipeline, name) DO UPDATE SET value = value + excluded.value"
+
+#: Newest messages looked through for redeliveries at an open: as many as there are packet ids.
+_WINDOW = 65536
+
+
+class BatchWriter:
+    """Applies batches within transactions that its caller begins and ends."""
+
+    def __init__(self, db: sqlite3.Connection, epoch: int) -> None:
+        self._db = db
+        self.epoch = epoch
+        self._window = RedeliveryWindow()
+        marks = dict(db.execute("SELECT name, value FROM marks"))
+        self._confirmed: int = marks.get("confirmed", 0)
+        self._mark = self._confirmed
+        self._acceptor = Acceptor(
+            epoch=epoch,
+            next_seq=_next(db, "SELECT max(seq) FROM runs", marks.get("seq", 0)),
+            next_message=_next(db, "SELECT max(id) FROM messages", max(marks.get("message", 0), self._confirmed)),
+            window=self._window,
+        )
+        self._next_outbox = _next(db, "SELECT max(seq) FROM outbox", marks.get("outbox", 0))
+        self._load_window()
+
+    def _load_window(self) -> None:
+        """Messages that the broker may still deliver again, oldest first."""
+        from fp_events.domain.records import TransportKey
+
+        newest = "SELECT id, session, packet_id FROM messages WHERE id > ? ORDER BY id DESC LIMIT ?"
+        rows = self._db.execute(newest, (self._confirmed, _WINDOW)).fetchall()
+        for row, session, packet_id in reversed(rows):
+            if packet_id is not None:
+                self._window.put(TransportKey(session, packet_id), row)
+        self._window.commit()
+
+    def apply(self, batch: Batch) -> Committed:
+        """Execute the statements of `batch`; what they did lasts once `committed` is called."""
+        db = self._db
+        counts = Counts()
+        accepted = self._acceptor.accept(db, batch.accepts, confirmed=self._mark, counts=counts)
+        changer = Changer(read_facts(db, batch), epoch=self.epoch, next_outbox=self._next_outbox, counts=counts)
+        changer.decide(batch)
+        self._next_outbox = changer.next_outbox
+        now = micros(datetime.now(UTC))
+        for write in batch.states:
+            changer.write_state(write, "", now)
+        changer.write(db)
+        if batch.sent:
+            write_in(db, "DELETE FROM outbox WHERE event_id", batch.sent)
+        if batch.refused:
+            refused = [value for item in batch.refused for value in (item.event_id, item.reason)]
+            write_rows(db, _REFUSED, 2, refused, ") AS v WHERE outbox.event_id = v.column1")
+        if batch.settings:
+            _write_settings(db, batch.settings)
+        if batch.confirmed_message_id is not None and batch.confirmed_message_id > self._mark:
+            self._mark = batch.confirmed_message_id
+            db.execute(_MARK, ("confirmed", self._mark))
+        write_counts(db, counts)
+        return Committed(accepted=accepted, stale=frozenset(changer.stale))
+
+    def keep_numbers(self) -> None:
+        """Write down which numbers were used, before rows that show it are deleted."""
+        used = {
+            "seq": self._acceptor.next_seq - 1,
+            "message": self._acceptor.next_message - 1,
+            "outbox": self._next_outbox - 1,
+        }
+        for name, value in used.items():
+            self._db.execute(_MARK, (name, value))
+
+    def committed(self) -> None:
+        """The transaction is durable."""
+        self._window.commit()
+        self._confirmed = self._mark
+
+    def rolled_back(self) -> None:
+        """The transaction left nothing."""
+        self._window.rollback()
+        self._mark = self._confirmed
+
+
+def write_counts(db: sqlite3.Connection, counts: Counts) -> None:
+    """Add the differences to the counters."""
+    changes: list[object] = []
+    for change in counts:
+        changes += change
+    write_rows(db, _COUNTERS, 3, changes, _ADD)
+
+
+def _write_settings(db: sqlite3.Connection, settings: Mapping[str, bytes | None]) -> None:
+    for name, value in settings.items():
+        if value is None:
+            db.execute("DELETE FROM settings WHERE name = ?", (name,))
+        else:
+            db.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))
+
+
+def _next(db: sqlite3.Connection, query: str, used: int) -> int:
+    (highest,) = db.execute(query).fetchone()
+    return max(highest or 0, used) + 1
