@@ -210,7 +210,7 @@ def _embedded_runs(config: Config) -> bool:
 
 
 def _usual_port() -> Finding:
-    from fp_events.brokers.address import free_port
+    from fp_events.brokers.probe import free_port
 
     if free_port(1883) is None:
         return Finding("broker", "ok", "embedded, starts with `serve`; port 1883 is taken, so it will use another")

@@ -148,6 +148,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = app(args=[*front, *rest], prog_name="fp-events", standalone_mode=False)
         sys.stdout.flush()
+    except SystemExit as ended:
+        # Typer's answer to a reader that went away, which is no failure.
+        if isinstance(ended.__context__, BrokenPipeError):
+            return report(ended.__context__, debug=False)
+        raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the outermost frame turns every error into a sentence)
         return report(error, debug="--debug" in front)
     return result if isinstance(result, int) else 0
