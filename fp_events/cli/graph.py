@@ -26,7 +26,7 @@ class Drawing(StrEnum):
 
 def graph(
     context: typer.Context,
-    pipeline: PipelineArgument,
+    name: PipelineArgument,
     form: Annotated[
         Drawing, typer.Option("--format", "-f", help="`svg` needs Graphviz; the others need nothing.")
     ] = Drawing.TEXT,
@@ -38,20 +38,14 @@ def graph(
 
     invocation: Invocation = context.obj
     config = invocation.config()
-    if pipeline not in config.pipelines:
-        raise PipelineNotFound(pipeline, sorted(config.pipelines))
-    draw = {
-        Drawing.TEXT: drawings.text,
-        Drawing.MERMAID: drawings.mermaid,
-        Drawing.DOT: drawings.dot,
-        Drawing.SVG: drawings.svg,
-    }[form]
-    drawn = draw(app.catalogue(config), pipeline)
+    if name not in config.pipelines:
+        raise PipelineNotFound(name, sorted(config.pipelines))
+    drawn = drawings.draw(app.catalogue(config), config.pipelines[name], form.value)
     if output is None:
-        print(safe_block(drawn))
+        print(safe_block(drawn.decode()))
         return
     try:
-        output.write_text(drawn if drawn.endswith("\n") else drawn + "\n", encoding="utf-8")
+        output.write_bytes(drawn if drawn.endswith(b"\n") else drawn + b"\n")
     except OSError as error:
         raise StorageError(f"it cannot be written: {error.strerror}", where=str(output)) from error
     note(f"drawn to {output}")

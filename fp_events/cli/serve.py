@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .invocation import Invocation
-from .output import note, warn
+from .output import console, safe
 from .publish import UrlOption
 from .texts import plural
 
 if TYPE_CHECKING:
-    from fp_events.app import ServeInfo
+    from rich.text import Text
+
+    from fp_events.runtime.options import ServeInfo
+
+#: MQTT's first reason code that says no (MQTT 5, 3.9.3).
+_REFUSAL = 0x80
 
 
 def serve(
@@ -32,12 +38,49 @@ def serve(
         overrides["mqtt"] = {"url": mqtt_url}
     if log_level:
         overrides["log"] = {"level": log_level}
-    raise typer.Exit(app.serve(invocation.config(overrides), on_ready=_banner, fail_fast=fail_fast))
+    config = invocation.config(overrides)
+    raise typer.Exit(app.serve(config, on_ready=_announce, fail_fast=fail_fast))
 
 
-def _banner(info: ServeInfo) -> None:
-    """Say what is served; on stderr, as the log is."""
-    note(str(info))
-    for warning in info.warnings:
-        warn(str(warning))
-    note(plural(0, "x"))
+def _announce(info: ServeInfo) -> None:
+    """Say what is served: to a person, or as one event of the log."""
+    if sys.stderr.isatty():
+        console(stderr=True).print(_banner(info))
+        return
+    import structlog
+
+    structlog.get_logger("fp_events.cli").info(
+        "serving",
+        broker=info.address,
+        subscriptions=[
+            {"filter": text, "qos": qos, "pipelines": list(names)} for text, qos, names in info.subscriptions
+        ],
+        ledger=info.ledger,
+        **_leftovers(info),
+    )
+
+
+def _banner(info: ServeInfo) -> Text:
+    from rich.text import Text
+
+    lines = [Text.assemble(("serving", "bold green"), f" from {info.address}, ledger {safe(info.ledger)}")]
+    for topic, qos, names in info.subscriptions:
+        told = ("refused by the broker", "red") if qos >= _REFUSAL else (f"qos {qos}", "dim")
+        lines.append(Text.assemble("  ", (safe(topic), "cyan"), "  ", told, f"  {', '.join(names)}"))
+    found = [
+        plural(count, what.replace("_", " ").removesuffix("s")) for what, count in _leftovers(info).items() if count
+    ]
+    if found:
+        lines.append(Text(f"  from before: {', '.join(found)}", style="yellow"))
+    doors = "the local socket and MQTT" if info.control else "the local socket"
+    lines.append(Text(f"  takes commands on {doors}; Ctrl-C drains and ends", style="dim"))
+    return Text("\n").join(lines)
+
+
+def _leftovers(info: ServeInfo) -> dict[str, int]:
+    return {
+        "queued_runs": info.queued,
+        "waiting_runs": info.waiting,
+        "interrupted_runs": info.interrupted,
+        "unsent_results": info.unsent,
+    }

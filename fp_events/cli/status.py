@@ -12,7 +12,7 @@ from fp_events.domain.errors import UsageError
 from .daemon import call
 from .invocation import Invocation
 from .output import Column, Format, FormatOption, Row, field, show_facts, show_rows, show_value, warn
-from .texts import ago, duration, outcome_style, size
+from .texts import ago, duration, outcome_style, plural, size
 
 #: MQTT's first reason code that says no (MQTT 5, 3.9.3).
 _REFUSAL = 0x80
@@ -60,22 +60,15 @@ def status(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
 def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     broker, ledger, totals = found["broker"], found["ledger"], found["totals"]
     link = "connected" if broker["connected"] else "not connected"
-    rates = ", ".join(f"{value:.1f} {name}" for name, value in _rates(totals.get("per_second")))
     return [
         ("daemon", f"{found['project']} {found['version']}, process {found['pid']}, up {duration(found['uptime_s'])}"),
         ("client id", found["client_id"]),
-        ("broker", f"{broker['address']} ({broker['kind']}), {link}"),
-        ("ledger", f"{ledger['path']}, {size(ledger['size_bytes'])}, {ledger['unsent']} results not yet confirmed"),
-        ("totals", f"{totals['received']} received, {totals['finished']} finished"),
-        ("per second", rates),
+        ("broker", f"{broker['address']}, {link}, {plural(broker['connections'], 'connection')} since the start"),
+        ("ledger", f"{ledger['path']}, {size(ledger['size_bytes'])}"),
+        ("messages", f"{totals['received']} received, {totals['received_per_s']:.1f}/s"),
+        ("runs", f"{totals['finished']} finished, {totals['finished_per_s']:.1f}/s, {totals['pending']} pending"),
         ("draining", "yes" if found["draining"] else ""),
     ]
-
-
-def _rates(per_second: Any) -> list[tuple[str, float]]:
-    if isinstance(per_second, Mapping):
-        return [(str(name), float(value)) for name, value in per_second.items()]
-    return [] if per_second is None else [("messages", float(per_second))]
 
 
 def _complaints(found: Mapping[str, Any]) -> list[str]:
