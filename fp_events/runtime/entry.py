@@ -57,7 +57,9 @@ class Entry:
     claimed: bool = False
     #: A claim is on its way to the ledger.
     claiming: bool = False
-    #: Found RUNNING at the start: runs with nothing beside it.
+    #: RUNNING in the ledger under an owner that is gone: to be claimed before anything is written of it.
+    orphaned: bool = False
+    #: Runs with nothing beside it, since it was RUNNING when a process died.
     alone: bool = False
     #: Its thread runs on after a timeout: the key is not free.
     abandoned: bool = False

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 from uuid_utils import uuid7
 
 from fp_events.domain.errors import InputInvalid, Undecodable
@@ -65,6 +66,8 @@ class Intake:
         self._readings: dict[tuple[str, int], _Reading] = {}
         #: (delivery, message row) of what was acknowledged and is not yet known to be processed.
         self._unconfirmed: deque[tuple[int, int]] = deque()
+        self._stopped = False
+        self._waiting = anyio.CancelScope()
         #: Messages since the start, and those that no trigger wanted.
         self.received = 0
         self.unmatched = 0
@@ -76,11 +79,20 @@ class Intake:
             self._committer.post(Batch(settings={SESSION: str(self._session).encode()}))
 
     async def run(self) -> None:
-        """Take messages in for ever."""
-        while True:
-            await self._runner.room()
-            burst = await self._transport.receive()
-            await self._accept(burst)
+        """Take messages in until `stop`; what has begun to be accepted is also acknowledged."""
+        while not self._stopped:
+            burst: Sequence[Delivery] = ()
+            self._waiting = anyio.CancelScope()
+            with self._waiting:
+                await self._runner.room()
+                burst = await self._transport.receive()
+            if burst:
+                await self._accept(burst)
+
+    def stop(self) -> None:
+        """Take nothing more in."""
+        self._stopped = True
+        self._waiting.cancel()
 
     async def _accept(self, burst: Sequence[Delivery]) -> None:
         accepts: list[Accept] = []
@@ -245,6 +257,24 @@ def _expiry(trigger: Trigger, message: Message) -> float | None:
     if given is None:
         return trigger.expires_after
     return float(given) if trigger.expires_after is None else min(float(given), trigger.expires_after)
+
+
+def entry_of_new(run: NewRun) -> Entry:
+    """A run that no message caused, as it was just accepted: QUEUED."""
+    left = None if run.deadline_at is None else (run.deadline_at - datetime.now(UTC)).total_seconds()
+    return Entry(
+        run_id=run.run_id,
+        pipeline=run.pipeline,
+        cause=run.cause,
+        trigger=None,
+        trigger_topic="",
+        key=run.key,
+        captures={},
+        request=run.request,
+        message=None,
+        created_at=run.created_at,
+        deadline=None if left is None else time.monotonic() + left,
+    )
 
 
 def entry_of_stored(stored: StoredRun, trigger: int | None) -> Entry:

@@ -200,7 +200,6 @@ class Runner:
         """Start one run whether or not the runner is open."""
         started: list[Entry] = []
         claims: list[Entry] = []
-        entry.claimed = False  # an earlier process's claim
         self._prepare(lane, queue, entry, started, claims)
         self._claim(lane, claims)
         self._submit(lane, started)
@@ -234,6 +233,7 @@ class Runner:
         for entry in entries:
             entry.attempt += 1
             entry.claiming = True
+            entry.orphaned = False
         claims = tuple(Claim(run_id=e.run_id, attempt=e.attempt, alone=e.alone) for e in entries)
         self._committer.post(Batch(claims=claims), partial(self._claimed, lane, entries))
 
@@ -370,6 +370,8 @@ class Runner:
 
     def _finish(self, lane: Lane, entry: Entry, outcome: Outcome, result: AttemptResult | None) -> None:
         entry.phase = Phase.DONE
+        if entry.orphaned:
+            self._claim(lane, [entry])
         if entry.discard_state:
             state = None
         else:

@@ -1,0 +1,195 @@
+"""From a configuration to plans, handlers, executors, ledgers and connections."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fp_events import codecs
+from fp_events.domain.connection import ConnectOptions
+from fp_events.domain.errors import BrokerUnavailable, ConfigError, PipelineNotFound, Problem
+from fp_events.domain.pipeline import ExecutorSpec, Pipeline
+from fp_events.domain.ports import Executor, Handler, HandlerLoader, Ledger, Plan
+from fp_events.domain.run import PlanRef
+from fp_events.runtime.handler import PipelineHandler
+from fp_events.runtime.names import Names
+
+if TYPE_CHECKING:
+    from fp_events.config import Config
+    from fp_events.plans.catalogue import Catalogue
+
+
+def folder_of(config: Config) -> Path:
+    """The project's ``.fp-events``: ledger, socket, embedded broker."""
+    return config.local_path(".fp-events", "project")
+
+
+def names_of(config: Config) -> Names:
+    """The daemon's own topics."""
+    return Names(config.mqtt.base_topic or f"fp/{config.name}", config.mqtt.client_id or "")
+
+
+def catalogue(config: Config) -> Catalogue:
+    """The project's plans."""
+    from fp_events.plans.catalogue import Catalogue
+
+    return Catalogue(config.local_path(".", "project"))
+
+
+def pipeline_of(config: Config, name: str) -> Pipeline:
+    """A pipeline by name; raises PipelineNotFound."""
+    try:
+        return config.pipelines[name]
+    except KeyError:
+        raise PipelineNotFound(name, tuple(config.pipelines)) from None
+
+
+def check(config: Config) -> list[Problem]:
+    """Everything that is wrong, found without connecting or running anything; warnings among it."""
+    from fp_events.domain.feedback import feedback_loops
+
+    plans = catalogue(config)
+    problems = list(config.warnings)
+    for pipeline in config.pipelines.values():
+        problems.extend(plans.check(pipeline))
+        problems.extend(_callbacks_of(config, pipeline)[1])
+    enabled = [pipeline for pipeline in config.pipelines.values() if pipeline.enabled]
+    problems.extend(feedback_loops(enabled, names_of(config).result))
+    return problems
+
+
+def spec_of(pipeline: Pipeline, plan: Plan) -> ExecutorSpec:
+    """Where the pipeline's runs execute: as configured, else threads for ordinary functions, the loop for async ones."""
+    if pipeline.executor is not None:
+        return pipeline.executor
+    return ExecutorSpec("threadpool" if plan.has_sync_nodes else "local")
+
+
+def handler_loader(config: Config, plans: Catalogue) -> HandlerLoader:
+    """Handlers by pipeline, made once each."""
+    names = names_of(config)
+    made: dict[str, Handler] = {}
+
+    def load(ref: PlanRef) -> Handler:
+        handler = made.get(ref.pipeline)
+        if handler is None:
+            pipeline = pipeline_of(config, ref.pipeline)
+            handler = PipelineHandler(pipeline, plans, codecs, lambda node, name=ref.pipeline: names.result(name, node))
+            made[ref.pipeline] = handler
+        return handler
+
+    return load
+
+
+def worker_loader(argument: bytes) -> HandlerLoader:
+    """The same in a worker process, which reads the configuration anew and compiles every plan it may need."""
+    from fp_events import config as configuration
+
+    given = json.loads(argument)
+    config = configuration.load(given["root"], environment=given["environment"], overrides=given["overrides"])
+    load = handler_loader(config, catalogue(config))
+    for name in given["pipelines"]:
+        load(PlanRef(name))
+    return load
+
+
+def make_executor(
+    spec: ExecutorSpec,
+    config: Config,
+    load: HandlerLoader,
+    *,
+    pipelines: Sequence[str],
+    on_blocked: Callable[[str, float], None] | None = None,
+) -> Executor:
+    """The executor of a spec; `pipelines` are those that use it."""
+    if spec.type == "local":
+        from fp_events.executors.local import LocalExecutor
+
+        return LocalExecutor(load, on_blocked=on_blocked)
+    if spec.type == "threadpool":
+        from fp_events.executors.threadpool import ThreadpoolExecutor
+
+        return ThreadpoolExecutor(load, spec.max_workers)
+    from fp_events.executors.processpool import ProcesspoolExecutor
+
+    argument = {
+        "root": config.root,
+        "environment": config.environment,
+        "overrides": config.overrides,
+        "pipelines": list(pipelines),
+    }
+    return ProcesspoolExecutor(f"{__name__}:worker_loader", json.dumps(argument).encode(), spec.max_workers)
+
+
+def make_ledger(config: Config) -> tuple[Ledger, Path | None]:
+    """The ledger and its file."""
+    path = config.ledger_file
+    if path is None:
+        from fp_events.ledgers.memory import MemoryLedger
+
+        return MemoryLedger(), None
+    from fp_events.ledgers.sqlite import SqliteLedger
+
+    return SqliteLedger(path, synchronous=config.ledger.synchronous), path
+
+
+def broker_address(config: Config) -> ConnectOptions:
+    """How to reach the project's broker; the embedded one only while it runs. Raises BrokerUnavailable."""
+    from fp_events.config import connect_options
+
+    if config.mqtt.url != "embedded":
+        return connect_options(config)
+    from fp_events.brokers.address import read_address
+
+    found = read_address(folder_of(config))
+    if found is None:
+        raise BrokerUnavailable(
+            "the embedded broker is not running", where="mqtt.url: embedded", mend="start it with `fp-events serve`"
+        )
+    return connect_options(config, host=found.host, port=found.port)
+
+
+def callbacks(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`on_success` and `on_failure` functions by pipeline; raises ConfigError."""
+    on_success: dict[str, Any] = {}
+    on_failure: dict[str, Any] = {}
+    for pipeline in config.pipelines.values():
+        found, problems = _callbacks_of(config, pipeline)
+        if problems:
+            raise ConfigError.of(problems)
+        if "on_success" in found:
+            on_success[pipeline.name] = found["on_success"]
+        if "on_failure" in found:
+            on_failure[pipeline.name] = found["on_failure"]
+    return on_success, on_failure
+
+
+def _callbacks_of(config: Config, pipeline: Pipeline) -> tuple[Mapping[str, Any], list[Problem]]:
+    found: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, text in (("on_success", pipeline.on_success), ("on_failure", pipeline.on_failure)):
+        if text is None:
+            continue
+        module, _, name = text.partition(":")
+        try:
+            found[key] = getattr(_import(config, module), name)
+        except Exception as error:  # noqa: BLE001 - users' modules raise anything
+            problems.append(
+                Problem(
+                    what=f"{key} {text} cannot be imported ({type(error).__name__}: {error})",
+                    where=config.origin(f"pipelines.{pipeline.name}.run.{key}"),
+                    mend="name a function as module:function, the module below the project's folder",
+                )
+            )
+    return found, problems
+
+
+def _import(config: Config, module: str) -> Any:
+    root = str(config.local_path(".", "project"))
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    return importlib.import_module(module)

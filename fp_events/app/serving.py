@@ -1,0 +1,224 @@
+"""`serve`: a configuration becomes a running daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import structlog
+
+from fp_events import __version__, codecs
+from fp_events.domain.connection import ConnectOptions
+from fp_events.domain.errors import ConfigError, FpEventsError, Problem, StorageError
+from fp_events.domain.message import ConnectionStatus
+from fp_events.domain.pipeline import ExecutorSpec
+from fp_events.domain.ports import Executor, Transport
+from fp_events.domain.run import PlanRef
+from fp_events.observe.logging import configure, register_secret
+from fp_events.observe.runlog import RunLog
+from fp_events.runtime.options import ServeInfo, ServiceOptions
+from fp_events.runtime.router import Router
+from fp_events.runtime.service import Service, availability
+
+from .building import (
+    callbacks,
+    catalogue,
+    check,
+    folder_of,
+    handler_loader,
+    make_executor,
+    make_ledger,
+    names_of,
+    spec_of,
+)
+
+if TYPE_CHECKING:
+    from fp_events.brokers.address import BrokerAddress
+    from fp_events.config import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeReport:
+    """What `serve` tells once it is connected and subscribed."""
+
+    info: ServeInfo
+    #: `embedded mosquitto`, `embedded amqtt`, or empty for a broker of one's own.
+    embedded: str
+    warnings: Sequence[Problem]
+
+
+def serve(config: Config, *, on_ready: Callable[[ServeReport], None], fail_fast: bool = False) -> int:
+    """Run the daemon until SIGTERM or SIGINT, which drain it; a second one ends it at once. Returns the exit code.
+
+    Raises ConfigError, BrokerUnavailable (with `fail_fast`), BrokerRefused, LedgerHeld, StorageError.
+    """
+    problems = check(config)
+    errors = [problem for problem in problems if not problem.warning]
+    if errors:
+        raise ConfigError.of(errors)
+    warnings = [problem for problem in problems if problem.warning]
+    levels = {name: p.log_level for name, p in config.pipelines.items() if p.log_level}
+    configure(config.log.level, config.log.format, pipelines=levels)
+    try:
+        return asyncio.run(_serve(config, on_ready, warnings, fail_fast=fail_fast))
+    except BaseExceptionGroup as group:
+        raise _cause(group) from group
+
+
+async def _serve(
+    config: Config, on_ready: Callable[[ServeReport], None], warnings: Sequence[Problem], *, fail_fast: bool
+) -> int:
+    folder = folder_of(config)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the folder cannot be made ({error.strerror})", where=str(folder), mend="make its parent writable"
+        ) from error
+    if config.mqtt.url != "embedded":
+        return await _run(config, folder, None, on_ready, warnings, fail_fast=fail_fast)
+    from fp_events.brokers.embedded import EmbeddedBroker
+
+    broker = EmbeddedBroker(folder)
+    address = await broker.start()
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(broker.run, name="embedded broker")
+            code = await _run(config, folder, address, on_ready, warnings, fail_fast=fail_fast)
+            tasks.cancel_scope.cancel()
+        return code
+    finally:
+        with anyio.CancelScope(shield=True):
+            await broker.stop()
+
+
+async def _run(
+    config: Config,
+    folder: Path,
+    address: BrokerAddress | None,
+    on_ready: Callable[[ServeReport], None],
+    warnings: Sequence[Problem],
+    *,
+    fail_fast: bool,
+) -> int:
+    log = structlog.get_logger("fp_events")
+    protocol = address.protocol if address is not None and not address.durable else config.mqtt.protocol
+    options = _options(config, folder, address, protocol, fail_fast=fail_fast)
+    if address is not None and not address.durable:
+        log.warning("no_delivery_promise", broker="amqtt", mend="install Mosquitto")
+    embedded = f"embedded {address.kind}" if address else ""
+    service = Service(
+        options, on_ready=lambda info: on_ready(ServeReport(info=info, embedded=embedded, warnings=warnings))
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError, ValueError):  # Windows; or not in the main thread
+            loop.add_signal_handler(number, service.stop)
+    drained = await service.run()
+    log.info("stopped", drained=drained)
+    return 0
+
+
+def _options(
+    config: Config, folder: Path, address: BrokerAddress | None, protocol: Literal["5", "3.1.1"], *, fail_fast: bool
+) -> ServiceOptions:
+    plans = catalogue(config)
+    load = handler_loader(config, plans)
+    log = structlog.get_logger("fp_events")
+    specs: dict[str, ExecutorSpec] = {}
+    versions: dict[str, str] = {}
+    inputs: dict[str, frozenset[str]] = {}
+    for name, pipeline in config.pipelines.items():
+        plan = plans.plan(pipeline)
+        specs[name] = spec_of(pipeline, plan)
+        versions[name] = plan.ref.version
+        inputs[name] = frozenset(plan.inputs)
+        load(PlanRef(name))
+    users: dict[ExecutorSpec, list[str]] = {}
+    for name, spec in specs.items():
+        users.setdefault(spec, []).append(name)
+
+    def blocked(pipeline: str, seconds: float) -> None:
+        log.warning(
+            "loop_blocked", pipeline=pipeline, seconds=round(seconds, 3), mend="use executor threadpool or processpool"
+        )
+
+    executors: dict[ExecutorSpec, Executor] = {
+        spec: make_executor(spec, config, load, pipelines=names, on_blocked=blocked) for spec, names in users.items()
+    }
+    ledger, ledger_path = make_ledger(config)
+    on_success, on_failure = callbacks(config)
+    runlog = RunLog()
+    return ServiceOptions(
+        project=config.name,
+        version=__version__,
+        names=names_of(config),
+        protocol=protocol,
+        folder=folder,
+        pipelines=config.pipelines,
+        executors=tuple(executors.values()),
+        executor_of={name: (executors[spec], _label(spec)) for name, spec in specs.items()},
+        versions=versions,
+        inputs=inputs,
+        ledger=ledger,
+        ledger_path=ledger_path,
+        retention=config.ledger.retention.policy(),
+        transport=_transport(config, address, protocol),
+        formats=codecs,
+        events=config.events.status,
+        control={name: frozenset(allowed.inputs) for name, allowed in config.control.allow.items()}
+        if config.control.mqtt
+        else None,
+        on_success=on_success,
+        on_failure=on_failure,
+        observers=(runlog.finished,),
+        retry_observers=(runlog.retrying,),
+        tick=runlog.flush,
+        log=log,
+        fail_fast=fail_fast,
+    )
+
+
+def _label(spec: ExecutorSpec) -> str:
+    return spec.type if spec.max_workers is None else f"{spec.type}({spec.max_workers})"
+
+
+def _transport(
+    config: Config, address: BrokerAddress | None, protocol: Literal["5", "3.1.1"]
+) -> Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None]], Transport]:
+    from fp_events.config import connect_options
+    from fp_events.transports.aiomqtt import AiomqttTransport
+
+    names = names_of(config)
+
+    def make(router: Router, stale: Sequence[str], on_connection: Callable[[ConnectionStatus], None]) -> Transport:
+        options: ConnectOptions = connect_options(
+            config,
+            subscriptions=router.subscriptions,
+            stale_filters=stale,
+            will=availability(names, "offline"),
+            greeting=(availability(names, "online"),),
+            host=address.host if address else None,
+            port=address.port if address else None,
+        )
+        if options.password:
+            register_secret(options.password)
+        return AiomqttTransport(replace(options, protocol=protocol), on_connection=on_connection)
+
+    return make
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error that a group was raised for."""
+    for error in group.exceptions:
+        found = _cause(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, FpEventsError):
+            return found
+    first = group.exceptions[0]
+    return _cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,92 @@
+"""What a daemon is made of, and what it tells once it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from fp_events.domain.message import ConnectionStatus
+from fp_events.domain.observation import Observer, RetryRecord
+from fp_events.domain.pipeline import Pipeline
+from fp_events.domain.ports import Executor, Ledger, Transport
+from fp_events.domain.records import RetentionPolicy
+
+from .handler import Formats
+from .names import Names
+from .router import Router
+from .settlement import EventStatus
+
+
+class StateFormats(Formats, Protocol):
+    """Codecs, and how state is shown."""
+
+    def state_to_json(self, data: bytes) -> Any:
+        """State as JSON-able values."""
+
+
+class Log(Protocol):
+    """What the service tells of itself; structlog's loggers fit."""
+
+    def info(self, event: str, **facts: Any) -> Any:
+        """Something that happened."""
+
+    def warning(self, event: str, **facts: Any) -> Any:
+        """Something to look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOptions:
+    """What a daemon is made of; `app` fills it in."""
+
+    project: str
+    version: str
+    names: Names
+    protocol: str
+    #: The project's ``.fp-events`` folder.
+    folder: Path
+    pipelines: Mapping[str, Pipeline]
+    executors: Sequence[Executor]
+    #: Pipeline -> its executor, and how that is called.
+    executor_of: Mapping[str, tuple[Executor, str]]
+    #: Pipeline -> version of its plan, and the inputs it knows.
+    versions: Mapping[str, str]
+    inputs: Mapping[str, frozenset[str]]
+    ledger: Ledger
+    ledger_path: Path | None
+    retention: RetentionPolicy
+    #: Makes the transport: stale filters, router's subscriptions are known by then.
+    transport: Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None]], Transport]
+    formats: StateFormats
+    events: EventStatus
+    #: None: no control by MQTT. Else pipelines with the inputs that `run` may give (None: all).
+    control: Mapping[str, frozenset[str] | None] | None
+    on_success: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    on_failure: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    observers: tuple[Observer, ...] = ()
+    retry_observers: tuple[Callable[[RetryRecord], None], ...] = ()
+    #: Called about once a second.
+    tick: Callable[[], None] = lambda: None
+    log: Log
+    #: Seconds that running attempts have to end at a drain.
+    grace: float = 30.0
+    #: A broker that does not answer at the start ends the daemon.
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeInfo:
+    """What `serve` tells once it is connected and subscribed."""
+
+    address: str
+    #: (filter, QoS granted or the reason code of a refusal, pipelines).
+    subscriptions: Sequence[tuple[str, int, Sequence[str]]]
+    ledger: str
+    queued: int
+    waiting: int
+    #: Runs that were under way when the last process died.
+    interrupted: int
+    unsent: int
+    socket: str
+    control: bool

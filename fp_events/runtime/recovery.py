@@ -1,0 +1,96 @@
+"""What an earlier process left unfinished comes back into memory."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from fp_events.domain.ports import Ledger
+from fp_events.domain.records import StoredRun
+from fp_events.domain.run import Failure, RunState
+
+from .entry import Entry
+from .intake import entry_of_stored
+from .lane import Lane
+from .runner import POISON_CRASHES, Runner
+
+PAGE = 1000
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What was found."""
+
+    #: Runs that were RUNNING when the process died, oldest first.
+    suspects: list[Entry] = field(default_factory=list)
+    queued: int = 0
+    waiting: int = 0
+    #: Runs that killed the process every time they were alone in it.
+    poison: int = 0
+    #: Pipeline -> runs that cannot go on: the pipeline, or the trigger, is no longer configured.
+    homeless: Counter[str] = field(default_factory=Counter)
+
+
+async def recover(ledger: Ledger, runner: Runner) -> Recovered:
+    """Hold every unfinished run, in order of acceptance. The runner must not be open yet: keys keep their order."""
+    found = Recovered()
+    after = 0
+    while True:
+        page = await ledger.unfinished(after_seq=after, limit=PAGE)
+        for stored in page:
+            _take(stored, runner, found)
+        if len(page) < PAGE:
+            return found
+        after = page[-1].seq
+
+
+def _take(stored: StoredRun, runner: Runner, found: Recovered) -> None:
+    lane = runner.lanes.get(stored.pipeline)
+    trigger = _trigger(stored, lane)
+    if lane is None or (trigger is None and stored.trigger is not None):
+        found.homeless[stored.pipeline] += 1
+        return
+    entry = entry_of_stored(stored, trigger)
+    if stored.state is RunState.WAITING:
+        found.waiting += 1
+        due = 0.0 if stored.due_at is None else (stored.due_at - datetime.now(UTC)).total_seconds()
+        runner.take_waiting(entry, time.monotonic() + max(0.0, due))
+        return
+    entry.orphaned = stored.state is RunState.RUNNING
+    runner.take([entry])
+    if stored.state is RunState.QUEUED:
+        found.queued += 1
+    elif stored.crashes >= POISON_CRASHES:
+        found.poison += 1
+        runner.fail(entry, _poison(stored))
+    else:
+        found.suspects.append(entry)
+
+
+def _trigger(stored: StoredRun, lane: Lane | None) -> int | None:
+    """The index, in today's configuration, of the trigger that made the run."""
+    if lane is None or stored.trigger is None:
+        return None
+    topics = [trigger.topic for trigger in lane.pipeline.triggers]
+    if stored.trigger < len(topics) and topics[stored.trigger] == stored.trigger_topic:
+        return stored.trigger
+    return topics.index(stored.trigger_topic) if stored.trigger_topic in topics else None
+
+
+def _poison(stored: StoredRun) -> Failure:
+    return Failure(
+        type="ProcessCrashed",
+        message=f"the process died {stored.crashes} times while this run was alone in it",
+        lineage=("ProcessCrashed",),
+    )
+
+
+def take_reopened(stored: StoredRun, runner: Runner) -> None:
+    """Run what an operator has reopened."""
+    lane = runner.lanes[stored.pipeline]
+    trigger = _trigger(stored, lane)
+    if trigger is None and stored.trigger is not None:
+        return
+    runner.take([entry_of_stored(stored, trigger)])

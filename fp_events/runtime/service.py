@@ -1,0 +1,354 @@
+"""The daemon: its tasks, its start, its drain."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from fp_events.domain.errors import BrokerUnavailable, CommandRefused
+from fp_events.domain.message import ConnectionStatus, Message, Properties, Publication
+from fp_events.domain.records import Accept, Batch, Committed, NewRun, Opened, StoredRun
+from fp_events.domain.run import AttemptResult, Outcome
+
+from .callbacks import Callbacks
+from .commands import CommandTable
+from .committer import Committer
+from .intake import SESSION, Intake, entry_of_new
+from .lane import Lane
+from .mqtt_door import MqttDoor
+from .names import Names
+from .options import ServeInfo, ServiceOptions
+from .publisher import Publisher
+from .recovery import Recovered, recover, take_reopened
+from .router import Router
+from .runner import Runner
+from .settlement import Settlement
+from .socket_door import SocketDoor, socket_path
+from .status import StatusBoard
+from .timers import Timers
+
+#: Settings under which operators' pauses and the broker's subscriptions are remembered.
+PAUSED = "paused:"
+SUBSCRIPTIONS = "broker.subscriptions"
+
+#: Seconds between prunings, and between looks at whether a pipeline's retained state is to be published anew.
+PRUNE_EVERY = 60.0
+STATE_EVERY = 5.0
+
+
+class Service:
+    """One daemon. `run` returns when it has drained."""
+
+    def __init__(self, options: ServiceOptions, *, on_ready: Callable[[ServeInfo], None] = lambda _: None) -> None:
+        self._o = options
+        self._on_ready = on_ready
+        self._stop = asyncio.Event()
+        self._stop_now = asyncio.Event()
+        self._router = Router(
+            options.pipelines.values(),
+            protocol=options.protocol,
+            extra=(options.names.control,) if options.control is not None else (),
+        )
+        self._published_states: dict[str, bytes] = {}
+
+    # -- signals
+
+    def stop(self) -> None:
+        """Drain, then end. Called again: end at once."""
+        if self._stop.is_set():
+            self._stop_now.set()
+        self._stop.set()
+
+    # -- life
+
+    async def run(self) -> bool:
+        """Serve until `stop`; True if everything that ran could end."""
+        o = self._o
+        opened = await o.ledger.open()
+        try:
+            self._build(opened)
+            async with anyio.create_task_group() as roles:
+                roles.start_soon(self._committer.run, name="committer")
+                drained = await self._serve(opened, roles)
+                roles.cancel_scope.cancel()
+            return drained
+        finally:
+            with anyio.CancelScope(shield=True):
+                for executor in o.executors:
+                    await executor.close(0.0)
+                await o.ledger.close()
+
+    def _build(self, opened: Opened) -> None:
+        o = self._o
+        stale = _stale_filters(opened, self._router)
+        self._transport = o.transport(self._router, stale, self._connection_changed)
+        self._committer = Committer(o.ledger)
+        self._publisher = Publisher(o.ledger, self._committer, self._transport, on_refused=self._publication_refused)
+        self._callbacks = Callbacks(o.on_success, o.on_failure, self._callback_failed)
+        self._settlement = Settlement(
+            committer=self._committer,
+            publisher=self._publisher,
+            names=o.names,
+            protocol=o.protocol,
+            events=o.events,
+            observers=(*o.observers, self._callbacks.observe),
+            retry_observers=o.retry_observers,
+        )
+        self._timers = Timers()
+        self._runner = Runner(
+            [Lane(pipeline, o.executor_of[name][0]) for name, pipeline in o.pipelines.items()],
+            ledger=o.ledger,
+            committer=self._committer,
+            settlement=self._settlement,
+            timers=self._timers,
+        )
+        for name, lane in self._runner.lanes.items():
+            lane.paused = f"{PAUSED}{name}" in opened.settings
+        table = CommandTable(o.ledger, self, o.formats.state_to_json)
+        self._socket = SocketDoor(socket_path(o.folder), table)
+        self._door = MqttDoor(names=o.names, table=table, allow=o.control or {}, reply=self._publisher.tell)
+        self._intake = Intake(
+            transport=self._transport,
+            router=self._router,
+            committer=self._committer,
+            runner=self._runner,
+            formats=o.formats,
+            session=int(opened.settings.get(SESSION, b"0")),
+            on_command=self._take_command,
+        )
+        self._board = StatusBoard(
+            o, transport=self._transport, intake=self._intake, runner=self._runner, door=self._door
+        )
+
+    def _take_command(self, message: Message) -> bool:
+        return self._o.control is not None and self._door.take(message)
+
+    async def _serve(self, opened: Opened, roles: anyio.abc.TaskGroup) -> bool:
+        o = self._o
+        filters = "\n".join(s.filter for s in self._router.subscriptions).encode()
+        await self._committer.commit(Batch(settings={SUBSCRIPTIONS: filters}))
+        for executor in o.executors:
+            await executor.start()
+            roles.start_soon(self._runner.collect, executor, name=f"collect:{type(executor).__name__}")
+        found = await recover(o.ledger, self._runner)
+        self._tell_recovered(found)
+        await self._socket.open()
+        try:
+            for name, role in self._roles(found).items():
+                roles.start_soon(role, name=name)
+            ready = asyncio.create_task(self._ready(opened, found), name="ready")
+            await self._stop.wait()
+            ready.cancel()
+            return await self._drain()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._socket.close()
+
+    def _roles(self, found: Recovered) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        async def start_runs() -> None:
+            await self._runner.recover(found.suspects)
+            if not self._board.draining:
+                self._runner.open()
+
+        return {
+            "transport": self._transport.run,
+            "publisher": self._publisher.run,
+            "intake": self._intake.run,
+            "states": self._runner.load_states,
+            "timers": self._timers.run,
+            "callbacks": self._callbacks.run,
+            "control": self._door.run,
+            "recovery": start_runs,
+            "retention": self._prune,
+            "housekeeping": self._housekeep,
+        }
+
+    async def _ready(self, opened: Opened, found: Recovered) -> None:
+        await self._transport.connected()
+        status = self._transport.status()
+        served = self._router.served
+        self._on_ready(
+            ServeInfo(
+                address=status.address,
+                subscriptions=[
+                    (text, granted, served.get(text, ())) for text, granted in sorted(status.granted.items())
+                ],
+                ledger=str(self._o.ledger_path or "memory"),
+                queued=found.queued,
+                waiting=found.waiting,
+                interrupted=len(found.suspects),
+                unsent=opened.unsent,
+                socket=str(self._socket.path),
+                control=self._o.control is not None,
+            )
+        )
+
+    async def _drain(self) -> bool:
+        """Take nothing more in, let attempts end, publish what is durable, say goodbye."""
+        o = self._o
+        self._board.draining = True
+        self._intake.stop()
+        o.log.info("draining", running=sum(q.executing for lane in self._runner.lanes.values() for q in lane.queues))
+        self._publisher.tell(self._availability("draining"))
+        drained = False
+        hurry = asyncio.create_task(self._stop_now.wait(), name="second signal")
+        work = asyncio.create_task(self._finish_work(), name="drain")
+        await asyncio.wait({hurry, work}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            drained = work.result()
+        for task in (hurry, work):
+            task.cancel()
+        await self._transport.close(() if self._stop_now.is_set() else (self._availability("offline"),))
+        return drained
+
+    async def _finish_work(self) -> bool:
+        drained = await self._runner.drain(self._o.grace)
+        await self._committer.flushed()
+        if self._transport.status().connected:
+            with anyio.move_on_after(5.0):
+                await self._publisher.emptied()
+                await self._committer.flushed()
+        return drained
+
+    # -- what happens beside the messages
+
+    def _connection_changed(self, status: ConnectionStatus) -> None:
+        self._intake.connected(status)
+        log = self._o.log
+        if status.connected:
+            log.info("connected", broker=status.address, session_present=status.session_present)
+            for text, code in status.granted.items():
+                if code >= 0x80:
+                    log.warning("subscription_refused", filter=text, reason_code=code)
+            return
+        log.warning("disconnected" if status.connections else "broker_unavailable", broker=status.address,
+                    error=status.last_error)  # fmt: skip
+        if self._o.fail_fast and not status.connections:
+            raise BrokerUnavailable(status.last_error or "no answer", where=status.address)
+
+    def _publication_refused(self, publication: Publication, reason: str) -> None:
+        self._board.refused += 1
+        self._o.log.warning(
+            "publication_refused", topic=publication.topic, event_id=publication.event_id, reason=reason
+        )
+
+    def _callback_failed(self, record: Any, error: BaseException) -> None:
+        self._o.log.warning(
+            "callback_failed", pipeline=record.pipeline, run_id=record.run_id, error=f"{type(error).__name__}: {error}"
+        )
+
+    def _tell_recovered(self, found: Recovered) -> None:
+        log = self._o.log
+        if found.suspects or found.queued or found.waiting:
+            log.info("recovered", interrupted=len(found.suspects), queued=found.queued, waiting=found.waiting)
+        if found.poison:
+            log.warning("poison_runs_failed", runs=found.poison)
+        for pipeline, count in found.homeless.items():
+            log.warning("runs_without_pipeline", pipeline=pipeline, runs=count)
+
+    async def _prune(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_EVERY)
+            pruned = await self._o.ledger.prune(self._o.retention, datetime.now(UTC))
+            if pruned:
+                self._o.log.info("pruned", runs=pruned)
+
+    async def _housekeep(self) -> None:
+        """Rates, log lines, retained states."""
+        seconds = 0
+        while True:
+            self._board.sample()
+            self._o.tick()
+            if seconds % STATE_EVERY == 0:
+                self._publish_states()
+            seconds += 1
+            await asyncio.sleep(1.0)
+
+    def _publish_states(self) -> None:
+        for name, lane in self._runner.lanes.items():
+            body = json.dumps(self._board.pipeline(name, lane)).encode()
+            if self._published_states.get(name) != body:
+                self._published_states[name] = body
+                self._publisher.tell(_retained(self._o.names.state(name), body))
+
+    def _availability(self, text: str) -> Publication:
+        return availability(self._o.names, text)
+
+    # -- Live: what commands need
+
+    @property
+    def pipelines(self) -> Mapping[str, frozenset[str]]:
+        """Pipelines by name, with the inputs that each knows."""
+        return self._o.inputs
+
+    async def commit(self, batch: Batch) -> Committed:
+        """Commit through the daemon's group commit."""
+        return await self._committer.commit(batch)
+
+    async def pause(self, pipeline: str, paused: bool) -> None:
+        """Stop or let go on the starting of runs; durable."""
+        await self.commit(Batch(settings={f"{PAUSED}{pipeline}": b"1" if paused else None}))
+        lane = self._runner.lanes[pipeline]
+        lane.paused = paused
+        self._o.log.info("paused" if paused else "resumed", pipeline=pipeline)
+        self._runner.pump_all()
+        self._publish_states()
+
+    def take_reopened(self, run: StoredRun) -> None:
+        """Run what was reopened."""
+        take_reopened(run, self._runner)
+
+    def reset_state(self, pipeline: str, key: str) -> None:
+        """Forget the state of a key that is in memory."""
+        if pipeline in self._runner.lanes:
+            self._runner.reset_state(pipeline, key)
+
+    async def submit(self, run: NewRun, ended: Callable[[Outcome, AttemptResult | None], None] | None) -> bool:
+        """Accept a run, durably; False where its id is known already."""
+        if self._board.draining:
+            raise CommandRefused("the daemon is draining", where="run", mend="send it to the next one")
+        lane = self._runner.lanes[run.pipeline]
+        key = lane.key_of(run.key)
+        deadline = lane.pipeline.deadline
+        deadline_at = None if deadline is None else run.created_at + timedelta(seconds=deadline)
+        run = replace(run, key=key, deadline_at=deadline_at)
+        committed = await self.commit(Batch(accepts=(Accept(message=None, runs=(run,)),)))
+        if run.run_id not in committed.accepted[0].run_ids:
+            return False
+        self._runner.take([entry_of_new(run)])
+        if ended is not None:
+            self._runner.when_ended(run.run_id, ended)
+        return True
+
+    async def status(self) -> dict[str, Any]:
+        """The whole of `status`."""
+        return await self._board.whole()
+
+
+def availability(names: Names, text: str) -> Publication:
+    """The retained word on whether this instance is there; `offline` is also the last will."""
+    return Publication(event_id="", topic=names.availability, payload=text.encode(), qos=1, retain=True)
+
+
+def _retained(topic: str, body: bytes) -> Publication:
+    return Publication(
+        event_id="",
+        topic=topic,
+        payload=body,
+        qos=1,
+        retain=True,
+        properties=Properties(content_type="application/json"),
+    )
+
+
+def _stale_filters(opened: Opened, router: Router) -> list[str]:
+    """Filters that an earlier start subscribed and that nothing wants any more."""
+    before = opened.settings.get(SUBSCRIPTIONS, b"").decode().splitlines()
+    return [text for text in before if text not in router.served]
