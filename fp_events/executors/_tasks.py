@@ -14,6 +14,7 @@ from time import monotonic
 from fp_events.domain.ports import Handler
 from fp_events.domain.run import Attempt, AttemptResult, Ended, Released
 
+from ._alarm import NEVER, Alarm
 from ._results import cancelled, raised, timed_out
 
 #: Seconds from one cancellation to the next, and from the last one to giving up.
@@ -31,7 +32,7 @@ class _Run:
         self.attempt = attempt
         self.began = began
         #: Monotonic time of the next step against it: timeout, second cancellation, giving up.
-        self.due = began + attempt.timeout if attempt.timeout is not None else float("inf")
+        self.due = began + attempt.timeout if attempt.timeout is not None else NEVER
         self.task: asyncio.Task[None] | None = None
         #: The coroutine has had its first step; before, a cancellation ends it unseen.
         self.entered = False
@@ -49,9 +50,7 @@ class AsyncRuns:
         #: Also holds the only strong references to the tasks.
         self._runs: set[_Run] = set()
         self._by_id: dict[str, _Run] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        #: Monotonic time for which the timer is set.
-        self._timer_due = float("inf")
+        self._alarm = Alarm(self._scan)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -68,7 +67,7 @@ class AsyncRuns:
         self._by_id[attempt.run_id] = run
         name = f"run {attempt.run_id}"
         run.task = asyncio.get_running_loop().create_task(self._drive(run, handler), name=name)
-        self._watch(run.due)
+        self._alarm.at(run.due)
 
     def cancel(self, run_id: str) -> bool:
         """Begin to stop a run; its result follows within half a second."""
@@ -91,8 +90,7 @@ class AsyncRuns:
                 run.reason = run.reason or Ended.CANCELLED
                 if run.task is not None:
                     run.task.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
 
     async def _drive(self, run: _Run, handler: Handler) -> None:
         run.entered = True
@@ -134,26 +132,15 @@ class AsyncRuns:
             run.cancellations += 1
             run.task.cancel()
             run.due = now + _PATIENCE
-            self._watch(run.due)
+            self._alarm.at(run.due)
         else:
             run.abandoned = True
-            run.due = float("inf")
+            run.due = NEVER
             del self._by_id[run.attempt.run_id]
             self._post(self._verdict(run, None))
 
-    def _watch(self, due: float) -> None:
-        """Have the timer fire at `due` at the latest: one for all runs, set anew only for an earlier time."""
-        if due >= self._timer_due:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_due = due
-        # The loop's clock need not be `monotonic` (uvloop's is cached), so the distance counts.
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - monotonic()), self._scan)
-
     def _scan(self) -> None:
-        self._timer, self._timer_due = None, float("inf")
         now = monotonic()
         for run in [run for run in self._runs if run.due <= now]:
             self._push(run, now)
-        self._watch(min((run.due for run in self._runs), default=float("inf")))
+        self._alarm.at(min((run.due for run in self._runs), default=NEVER))

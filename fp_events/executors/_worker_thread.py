@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from contextvars import copy_context
 from dataclasses import dataclass
 from time import monotonic
 
-from fp_events.domain.ports import Handler
-from fp_events.domain.run import Attempt, AttemptResult
+from fp_events.domain.run import AttemptResult
 
 from ._crew import Crew, Item
 from ._results import raised
+from ._runner import Runner
 
 #: Seconds that outcomes are gathered before the loop is woken for them.
 _GATHER = 0.001
@@ -38,9 +36,7 @@ class WorkerThread:
         self._sleeping = threading.Lock()
         self._sleeping.acquire()
         self._notified_at = 0.0
-        #: For plans that await: one loop for the thread's life, since clients outlive a run.
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[AttemptResult] | None = None
+        self._runner = Runner()
         #: Read by the loop's thread; None between runs.
         self.current: Current | None = None
         #: Its run was abandoned. Set under the crew's lock.
@@ -56,9 +52,8 @@ class WorkerThread:
 
     def interrupt(self, item: Item) -> None:
         """Cancel `item` if it awaits on this thread; nothing stops one that does not."""
-        loop, task = self._loop, self._task
-        if loop is not None and task is not None and self.current is not None and self.current.item is item:
-            loop.call_soon_threadsafe(task.cancel)
+        if self.current is not None and self.current.item is item:
+            self._runner.interrupt()
 
     def _main(self) -> None:
         crew = self._crew
@@ -69,8 +64,7 @@ class WorkerThread:
                 self._work(*taken)
             elif not self._sleep():
                 break
-        if self._loop is not None:
-            self._loop.close()
+        self._runner.close()
         crew.leave(self)
 
     def _sleep(self) -> bool:
@@ -114,30 +108,10 @@ class WorkerThread:
             handler = self._crew.load(attempt.plan)
             current.began = began = monotonic()
             current.loading = False
-            if handler.is_async:
-                result = self._run_async(handler, attempt)
-            else:
-                result = copy_context().run(handler.handle, attempt)
+            result = self._runner.run(handler, attempt)
         except BaseException as error:  # noqa: BLE001 - a plan's SystemExit must not end the worker
             result = raised(attempt, error, elapsed=monotonic() - began)
         else:
             self._crew.pace.record(attempt.plan.pipeline, monotonic() - began)
         self.current = None
         return result
-
-    def _run_async(self, handler: Handler, attempt: Attempt) -> AttemptResult:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        self._task = self._loop.create_task(_guarded(handler, attempt))
-        try:
-            return self._loop.run_until_complete(self._task)
-        finally:
-            self._task = None
-
-
-async def _guarded(handler: Handler, attempt: Attempt) -> AttemptResult:
-    began = monotonic()
-    try:
-        return await handler.handle_async(attempt)
-    except BaseException as error:  # noqa: BLE001 - asyncio lets SystemExit through to the loop
-        return raised(attempt, error, elapsed=monotonic() - began)
