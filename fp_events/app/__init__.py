@@ -1,10 +1,34 @@
-"""The composition root: the one place that sees every layer."""
+"""The composition root: the one place that sees every layer.
+
+Its parts are imported when they are first asked for: `status` needs neither Hamilton nor a transport.
+"""
 
 from __future__ import annotations
 
-from .asking import call
-from .building import broker_address, catalogue, check
-from .foreground import RunReport, run_pipeline
-from .serving import ServeReport, serve
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .asking import call
+    from .building import broker_address, catalogue, check
+    from .foreground import RunReport, run_pipeline
+    from .serving import ServeReport, serve
 
 __all__ = ["RunReport", "ServeReport", "broker_address", "call", "catalogue", "check", "run_pipeline", "serve"]
+
+_PARTS = {
+    "RunReport": "foreground",
+    "ServeReport": "serving",
+    "broker_address": "building",
+    "call": "asking",
+    "catalogue": "building",
+    "check": "building",
+    "run_pipeline": "foreground",
+    "serve": "serving",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PARTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PARTS[name]}", __name__), name)

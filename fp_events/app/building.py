@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ def handler_loader(config: Config, plans: Catalogue) -> HandlerLoader:
         handler = made.get(ref.pipeline)
         if handler is None:
             pipeline = pipeline_of(config, ref.pipeline)
-            handler = PipelineHandler(pipeline, plans, codecs, lambda node, name=ref.pipeline: names.result(name, node))
+            handler = PipelineHandler(pipeline, plans, codecs, partial(names.result, ref.pipeline))
             made[ref.pipeline] = handler
         return handler
 

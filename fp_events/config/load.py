@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path as LocalPath
 from typing import Any
 
@@ -51,7 +52,7 @@ def load(
     problems = _judged(sources, problems)
     if problems:
         raise ConfigError.of(problems)
-    return _Merging(files, environment, sources).config()
+    return replace(_Merging(files, environment, sources).config(), overrides=overrides or {})
 
 
 def _judged(sources: Sources, reading: list[Problem]) -> list[Problem]:
@@ -60,7 +61,7 @@ def _judged(sources: Sources, reading: list[Problem]) -> list[Problem]:
     for layers in sources.pipelines.values():
         found += [problem for layer in layers for problem in problems_in(PipelineSettings, layer)]
     # Where reading failed there is no value, and nothing else to say of the line.
-    unread = {problem.where for problem in reading}
+    unread = {problem.where for problem in reading if ":" in problem.where}
     return _in_order([*reading, *(problem for problem in found if problem.where not in unread)])
 
 

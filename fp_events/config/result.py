@@ -47,6 +47,8 @@ class Config:
     log: LogSettings
     pipelines: Mapping[str, Pipeline] = field(repr=False)
     warnings: tuple[Problem, ...]
+    #: The command line's settings as they were given, for processes that load the same configuration.
+    overrides: Mapping[str, Any] = field(default_factory=dict, repr=False, kw_only=True)
     _project: Sourced = field(repr=False)
     _sources: Mapping[str, Sourced] = field(repr=False)
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fp_events.domain.errors import InputInvalid, Rejected
 from fp_events.domain.mapping import compile_inputs, scope_of
@@ -29,13 +29,13 @@ class Formats(Protocol):
     def decode(self, payload: bytes, *, format: Format | None, content_type: str | None) -> Any:  # noqa: A002 - the field's name
         """The payload's value; raises Undecodable."""
 
-    def encode(self, value: Any, *, nan: str) -> tuple[bytes, str]:
+    def encode(self, value: Any, *, nan: Literal["null", "error"] = ...) -> tuple[bytes, str]:
         """Bytes to publish and their content type."""
 
     def encode_values(self, values: Mapping[str, Any]) -> bytes:
         """JSON of a plan's outputs, for `runs show`; never raises."""
 
-    def encode_state(self, values: Mapping[str, Any]) -> bytes:
+    def encode_state(self, values: dict[str, Any]) -> bytes:
         """State to keep."""
 
     def decode_state(self, data: bytes) -> dict[str, Any]:
