@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fp_events.domain.errors import Undecodable
+
 from .headers import Header, HeaderError, cbor_header, msgpack_header, scan
 from .limits import Limits
 from .tree import find_fault
@@ -42,12 +43,17 @@ def decode_cbor(payload: bytes, limits: Limits) -> Any:
 
     _scan(payload, limits, cbor_header, "CBOR")
     try:
-        value = cbor2.loads(payload)
+        value = cbor2.loads(payload, tag_hook=_content)
     except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError, OSError, RecursionError, MemoryError) as error:
         # From here on only texts and dates can be wrong.
         what = "a text in it is invalid UTF-8" if _is_unicode_error(error) else "a date or text in it is invalid"
         raise Undecodable(f"the payload is not CBOR: {what}") from None
     return _accepted(value, limits, "CBOR")
+
+
+def _content(_decoder: Any, tag: Any) -> Any:
+    """Of the tags that pass, the one that cbor2 does not know itself: 55799, "this is CBOR"."""
+    return tag.value
 
 
 def _scan(payload: bytes, limits: Limits, header: Callable[[bytes, int], Header], name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fp_events.domain.errors import Undecodable
 from fp_events.domain.pipeline import Format
+
 from .binary import decode_cbor, decode_msgpack
 from .json_text import decode_json, decode_jsonlines
 from .limits import DEFAULT_LIMITS, Limits
@@ -27,7 +28,9 @@ _CONTENT_TYPES: dict[str, Format] = {
 }
 
 #: What C's printf and JavaScript make of numbers that JSON does not have, and numbers too large for a float.
-_NOT_FINITE = re.compile(rb"\s*(?:[+-]?(?:nan|inf|NaN|Infinity)|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*")
+_NOT_FINITE = re.compile(
+    rb"\s*(?:[+-]?(?:nan|inf|NaN|Infinity)|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 

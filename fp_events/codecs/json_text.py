@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from fp_events.domain.errors import Undecodable
+
 from .limits import INT_MAX, INT_MIN, Limits
 from .tree import too_deep
 

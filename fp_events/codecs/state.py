@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from fp_events.domain.errors import Undecodable
+
 from .errors import EncodeError
 from .limits import INT_MAX, INT_MIN
 from .plain import NoPlainForm, plain

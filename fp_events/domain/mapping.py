@@ -16,7 +16,7 @@ from .errors import InputInvalid
 from .message import Message
 from .paths import Missing, check_message_path, split_path, walk
 from .pipeline import Trigger
-from .topic_filter import RESERVED_NAMES
+from .topic_filter import RESERVED_NAMES, shown
 
 Root = Literal["payload", "topic", "message"]
 
@@ -81,14 +81,14 @@ def parse_path(text: str) -> Path:
         try:
             default = json.loads(after)
         except ValueError:
-            raise ValueError(f"path {text!r}: what follows ?? is not JSON (text needs double quotes)") from None
+            raise ValueError(f"path {shown(text)}: what follows ?? is not JSON (text needs double quotes)") from None
     root, *parts = split_path(before)
     if root not in ("payload", "topic", "message"):
-        raise ValueError(f"path {text!r}: it begins with {root!r}, not with payload, topic or message")
+        raise ValueError(f"path {shown(text)}: it begins with {root!r}, not with payload, topic or message")
     if root == "message":
         check_message_path(parts, before)
     if root == "topic" and (len(parts) > 1 or (parts and not _is_capture(parts[0]))):
-        raise ValueError(f"path {text!r}: after topic comes the name of one capture, or nothing")
+        raise ValueError(f"path {shown(text)}: after topic comes the name of one capture, or nothing")
     return Path(before, cast("Root", root), tuple(parts), default)
 
 

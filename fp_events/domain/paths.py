@@ -13,6 +13,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from .message import Message, Properties
+from .topic_filter import shown
 
 _PART = re.compile(r"""\.?"(?P<quoted>(?:[^"\\]|\\.)*)"|\[(?P<index>-?\d{1,9})\]|\.?(?P<name>[^\s.\[\]"{}?]+)""")
 
@@ -33,12 +34,12 @@ def split_path(text: str) -> tuple[str, ...]:
         # A dot stands between names: none before the first, one before every other.
         dotted = text[place] == "."
         if found is None or (dotted == (not parts) and text[place] != "["):
-            raise ValueError(f"path {_shown(text)}: nothing can be read from character {place + 1}")
+            raise ValueError(f"path {shown(text)}: nothing can be read from character {place + 1}")
         quoted, index, name = found.group("quoted", "index", "name")
         parts.append(re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else index if index is not None else name)
         place = found.end()
     if not parts or not parts[0].isidentifier():
-        raise ValueError(f"path {_shown(text)}: it does not begin with a name")
+        raise ValueError(f"path {shown(text)}: it does not begin with a name")
     return tuple(parts)
 
 
@@ -48,12 +49,12 @@ def check_message_path(parts: Sequence[str], text: str) -> None:
     for depth, part in enumerate(parts):
         if part not in known:
             choice = ", ".join(known) or "nothing"
-            raise ValueError(f"path {_shown(text)}: there is no {part!r}; after the last name before it come {choice}")
+            raise ValueError(f"path {shown(text)}: there is no {part!r}; after the last name before it come {choice}")
         if part == "properties" and depth == 0:
             known = _PROPERTY_FIELDS
         elif part == "user" and depth == 1:
             if len(parts) > 3:
-                raise ValueError(f"path {_shown(text)}: a user property is text, nothing follows its name")
+                raise ValueError(f"path {shown(text)}: a user property is text, nothing follows its name")
             return
         else:
             known = ()
@@ -125,7 +126,3 @@ def _kind(value: Any) -> str:
         return "null"
     names = {bool: "a boolean", int: "a number", float: "a number", str: "text", bytes: "bytes"}
     return names.get(type(value)) or ("a list" if isinstance(value, list | tuple) else f"a {type(value).__name__}")
-
-
-def _shown(text: str) -> str:
-    return ascii(text if len(text) <= 120 else text[:117] + "...")

@@ -14,7 +14,7 @@ from typing import Any
 
 from .errors import FpEventsError
 from .paths import Missing, check_message_path, split_path, walk
-from .topic_filter import RESERVED_NAMES, validate_topic
+from .topic_filter import RESERVED_NAMES, shown, validate_topic
 
 _TOKEN = re.compile(r'\{\{|\}\}|\{((?:"(?:[^"\\]|\\.)*"|[^{}"])*)\}|[{}]')
 
@@ -96,7 +96,7 @@ class Template:
             _check_value(placeholder, value)
         topic = self._format % values
         if topic.startswith("$"):
-            raise TemplateError(f"topic {topic[:120]!a}: topics that start with $ belong to the broker")
+            raise TemplateError(f"topic {shown(topic)}: topics that start with $ belong to the broker")
         try:
             validate_topic(topic)
         except ValueError as error:
@@ -141,7 +141,7 @@ def parse(text: str) -> Template:
         if sign in ("{{", "}}"):
             literal += sign[0]
         elif sign in ("{", "}"):
-            raise ValueError(f"template {text!r}: the brace at character {token.start() + 1} has no partner")
+            raise ValueError(f"template {shown(text)}: the brace at character {token.start() + 1} has no partner")
         else:
             pieces += [literal, _placeholder(token.group(1), text)] if literal else [_placeholder(token.group(1), text)]
             literal = ""
@@ -155,7 +155,7 @@ def parse_topic(text: str) -> Template:
     sample = template.render_sample("x")
     validate_topic(sample)
     if sample.startswith("$"):
-        raise ValueError(f"topic {text!r}: topics that start with $ belong to the broker")
+        raise ValueError(f"topic {shown(text)}: topics that start with $ belong to the broker")
     return template
 
 
@@ -165,7 +165,7 @@ def _placeholder(inside: str, text: str) -> Placeholder:
         if parts[0] == "message":
             check_message_path(parts[1:], inside)
     except ValueError as error:
-        raise ValueError(f"template {text!r}: {error}") from None
+        raise ValueError(f"template {shown(text)}: {error}") from None
     # `{topic.line}` is what a map says; in a template a capture goes by its name alone.
     return Placeholder(inside, parts[1:] if parts[0] == "topic" and len(parts) > 1 else parts)
 

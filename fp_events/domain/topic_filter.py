@@ -77,9 +77,9 @@ def parse_filter(text: str) -> TopicPattern:
     for index, level in enumerate(written):
         plain, name = _parse_level(text, level)
         if plain == "#" and index != len(written) - 1:
-            raise ValueError(f"topic filter {_shown(text)}: {level!r} matches the rest, so it must be the last level")
+            raise ValueError(f"topic filter {shown(text)}: {level!r} matches the rest, so it must be the last level")
         if name is not None and (name == rest or name in (other for _, other in single)):
-            raise ValueError(f"topic filter {_shown(text)}: two captures are called {name!r}")
+            raise ValueError(f"topic filter {shown(text)}: two captures are called {name!r}")
         if name is not None and plain == "#":
             rest = name
         elif name is not None:
@@ -95,9 +95,9 @@ def _split_share(text: str) -> tuple[str, list[str]]:
     if levels[0] != "$share":
         return "", levels
     if len(levels) < 3 or not levels[1] or levels[2:] == [""]:
-        raise ValueError(f"topic filter {_shown(text)}: a shared subscription is written $share/group/filter")
+        raise ValueError(f"topic filter {shown(text)}: a shared subscription is written $share/group/filter")
     if any(sign in levels[1] for sign in "+#{}"):
-        raise ValueError(f"topic filter {_shown(text)}: the group of a shared subscription is a plain name")
+        raise ValueError(f"topic filter {shown(text)}: the group of a shared subscription is a plain name")
     return levels[1], levels[2:]
 
 
@@ -107,17 +107,17 @@ def _parse_level(text: str, level: str) -> tuple[str, str | None]:
         return level, None
     if "{" not in level and "}" not in level:
         if "+" in level or "#" in level:
-            raise ValueError(f"topic filter {_shown(text)}: a wildcard must fill its level, which {level!r} does not")
+            raise ValueError(f"topic filter {shown(text)}: a wildcard must fill its level, which {level!r} does not")
         return level, None
     if level.count("{") != 1 or level.count("}") != 1 or level.index("}") < level.index("{"):
-        raise ValueError(f"topic filter {_shown(text)}: the braces in {level!r} do not pair up")
+        raise ValueError(f"topic filter {shown(text)}: the braces in {level!r} do not pair up")
     if level[0] != "{" or level[-1] != "}":
-        raise ValueError(f"topic filter {_shown(text)}: a capture must fill its level, which {level!r} does not")
+        raise ValueError(f"topic filter {shown(text)}: a capture must fill its level, which {level!r} does not")
     name = level[1:-1].removesuffix("#")
     if not name.isidentifier():
-        raise ValueError(f"topic filter {_shown(text)}: the capture {level!r} is not named like a Python variable")
+        raise ValueError(f"topic filter {shown(text)}: the capture {level!r} is not named like a Python variable")
     if name in RESERVED_NAMES:
-        raise ValueError(f"topic filter {_shown(text)}: {name!r} has a meaning of its own, name the capture otherwise")
+        raise ValueError(f"topic filter {shown(text)}: {name!r} has a meaning of its own, name the capture otherwise")
     return ("#" if level.endswith("#}") else "+"), name
 
 
@@ -125,22 +125,23 @@ def validate_topic(text: str) -> None:
     """Check a topic to publish to; raises ValueError with one sentence (MQTT 5, 3.3.2.1 and 4.7.3)."""
     _check_text(text, "topic")
     if "+" in text or "#" in text:
-        raise ValueError(f"topic {_shown(text)}: a topic to publish to has no wildcards, + or #")
+        raise ValueError(f"topic {shown(text)}: a topic to publish to has no wildcards, + or #")
 
 
 def _check_text(text: str, kind: str) -> None:
     if not text:
         raise ValueError(f"the {kind} is empty")
     if "\0" in text:
-        raise ValueError(f"{kind} {_shown(text)}: the character NUL is not allowed")
+        raise ValueError(f"{kind} {shown(text)}: the character NUL is not allowed")
     try:
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"{kind} {_shown(text)}: it holds half of a surrogate pair, which UTF-8 cannot") from None
+        raise ValueError(f"{kind} {shown(text)}: it holds half of a surrogate pair, which UTF-8 cannot") from None
     if size > MAX_BYTES:
-        raise ValueError(f"{kind} {_shown(text)}: it has {size} bytes of UTF-8, and {MAX_BYTES} are allowed")
+        raise ValueError(f"{kind} {shown(text)}: it has {size} bytes of UTF-8, and {MAX_BYTES} are allowed")
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """`text` for an error: quoted, escaped and cut, so that no topic can break a line of a log."""
-    return ascii(text if len(text) <= 120 else text[:117] + "...")
+    quoted = ascii(text[:160])
+    return quoted if len(text) <= 160 and len(quoted) <= 160 else quoted[:156].rstrip("\\") + "...'"
