@@ -35,6 +35,9 @@ def environment_layers(
         if not variable.upper().startswith(PREFIX) or variable.upper() == ENVIRONMENT or not environ[variable]:
             continue
         name, rest = _pipeline(variable[len(PREFIX) :], pipelines)
+        if not name and rest.upper().startswith(_PIPELINES):
+            problems.append(_unknown(variable, pipelines))
+            continue
         collector = of_pipelines.setdefault(name, _Collector(PipelineSettings)) if name else project
         if not collector.take(variable, rest.split("__"), environ[variable], problems):
             problems.append(_unknown(variable, pipelines))
@@ -140,14 +143,27 @@ def _shorthand(found: Shape, text: str) -> str | None:
 
 def _value(variable: str, text: str, found: Shape) -> object:
     """The value in a variable: JSON for blocks and lists, else text whose type the key decides."""
-    is_block = block_of(found) is not None or is_mapping(found)
-    is_list = not is_block and item_of(found) is not None
-    if not (is_block or is_list or (found is Any and text.lstrip().startswith(("{", "[")))):
+    wanted = _wanted(found, text)
+    if not wanted:
         return Substituted(text, variable=variable, whole=True, hidden=False)
     try:
         value: object = json.loads(text)
     except ValueError:
         value = None
-    if not isinstance(value, dict if is_block else list if is_list else dict | list):
-        raise ValueError('expected JSON such as ["a", "b"]' if is_list else 'expected JSON such as {"name": 1}')
+    if not isinstance(value, wanted):
+        example = '{"name": 1}' if dict in wanted else '["a", "b"]'
+        raise ValueError(f"expected JSON such as {example}")
     return value
+
+
+def _wanted(found: Shape, text: str) -> tuple[type, ...]:
+    """What JSON may give for `found`; nothing where text is not read as JSON."""
+    item = item_of(found)
+    if block_of(found) is not None:
+        return (dict,)
+    if is_mapping(found):
+        # A block of blocks may be written as the list of their names.
+        return (dict, list) if block_of(item) else (dict,)
+    if item is not None:
+        return (list,)
+    return (dict, list) if found is Any and text.lstrip().startswith(("{", "[")) else ()

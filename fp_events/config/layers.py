@@ -27,7 +27,9 @@ class Layer:
         for end in range(len(path), 0, -1):
             if path[:end] in self.marks:
                 return self.marks[path[:end]]
-        return self.where
+        # A variable names what is inside a block only.
+        inside = (mark for marked, mark in self.marks.items() if path and marked[: len(path)] == path)
+        return next(inside, self.where)
 
     def decides(self, path: Path) -> bool:
         """Whether this layer says what `path` is, by naming it or by replacing a list or value around it."""

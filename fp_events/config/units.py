@@ -26,15 +26,15 @@ def parse_duration(value: object) -> float:
     Raises ValueError for anything else, for negative, and for endless durations.
     """
     if isinstance(value, bool):
-        raise ValueError(value)
+        raise ValueError("not a duration such as 30s")
     if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
         seconds = float(value)
     elif isinstance(value, str) and _DURATION.fullmatch(value.strip()):
         seconds = math.fsum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(value))
     else:
-        raise ValueError(value)
+        raise ValueError("not a duration such as 30s")
     if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(value)
+        raise ValueError("not a duration such as 30s")
     return seconds
 
 
@@ -44,8 +44,8 @@ def format_duration(seconds: float) -> str:
         return "0s"
     for unit in ("d", "h", "m"):
         if seconds % _SECONDS[unit] == 0:
-            return f"{seconds / _SECONDS[unit]:g}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
+            return f"{seconds / _SECONDS[unit]:.15g}{unit}"
+    return f"{seconds:.15g}s" if seconds >= 1 else f"{seconds * 1000:.15g}ms"
 
 
 def parse_size(value: object) -> int:
@@ -57,11 +57,11 @@ def parse_size(value: object) -> int:
         return value
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(value)
+        raise ValueError("not a size such as 2GiB")
     for unit, factor in _BYTES.items():
         if match[2].lower() == unit.lower():
             return int(float(match[1]) * factor)
-    raise ValueError(value)
+    raise ValueError("not a size such as 2GiB")
 
 
 def format_size(size: int) -> str:

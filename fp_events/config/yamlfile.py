@@ -18,6 +18,8 @@ _PLAIN: Final = "plain"
 _TAG: Final = "tag:yaml.org,2002:"
 #: Values in one file, aliases counted each time they are used: more is an attack or a mistake.
 _MOST_VALUES: Final = 100_000
+#: Blocks and lists inside one another: far below where Python's stack ends.
+_DEEPEST: Final = 64
 
 
 class _Loader(_Base):  # type: ignore[misc]  # the C parser where libyaml is there, and it has no types
@@ -40,12 +42,12 @@ def read_yaml(text: str, *, file: str, environ: Mapping[str, str]) -> tuple[Laye
     """The settings in `text`, and what is wrong with it; an empty file is an empty layer."""
     empty = Layer(data={}, where=f"{file}:1", is_file=True)
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
+        _check_depth(text)
+        node = _Loader(text).get_single_node()
     except yaml.YAMLError as error:
         return empty, [_syntax(error, text, file)]
-    except RecursionError:
-        return empty, [Problem(what="is nested too deeply", where=f"{file}:1")]
+    except _Fault as fault:
+        return empty, [Problem(what=fault.what, where=f"{file}:{fault.line}")]
     if node is None:
         return empty, []
     builder = _Builder(file, environ)
@@ -59,6 +61,16 @@ def read_yaml(text: str, *, file: str, environ: Mapping[str, str]) -> tuple[Laye
         what = "must be a block of keys such as 'name: value'"
         return empty, [*builder.problems, Problem(what=what, where=f"{file}:{node.start_mark.line + 1}")]
     return Layer(data=data, marks=builder.marks, where=f"{file}:1", is_file=True), builder.problems
+
+
+def _check_depth(text: str) -> None:
+    # The C composer recurses without a limit and would take the process with it.
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            assert event.start_mark is not None
+            raise _Fault(event.start_mark.line + 1, f"is nested more than {_DEEPEST} levels deep")
 
 
 def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
