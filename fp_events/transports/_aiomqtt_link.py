@@ -98,6 +98,9 @@ class Link:
         self._over = False
         self._descriptor = -1
         self._now: datetime | None = None
+        self._began = 0.0
+        #: Seconds from CONNACK to the end.
+        self.lived = 0.0
         self._paho = paho = adopt(client._client, self)  # aiomqtt has no door to it
         self._mqtt5 = paho.protocol == mqtt.MQTTv5
         # Broker and client may still remember identifiers of the last connection (MQTT 5, 4.4).
@@ -233,6 +236,7 @@ class Link:
     def _on_connect(self, client: mqtt.Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         self.connack = reason.value
         if not reason.is_failure:
+            self._began = self._loop.time()
             self.limits = Limits.of(flags, properties, mqtt5=self._mqtt5)
             self._acks.begin(self.connection)
             self._inbox.release(session_present=self.limits.session_present)
@@ -254,6 +258,8 @@ class Link:
             return
         self._over = True
         self.reason = reason
+        if self._began:
+            self.lived = self._loop.time() - self._began
         self.lost.set()
         # aiomqtt would leave errors in these that nobody takes, or wait for what can no longer come.
         connected, disconnected = self.client._connected, self.client._disconnected

@@ -24,11 +24,8 @@ from ._backoff import STEADY, backoff
 from ._inbox import Inbox
 from ._reasons import TAKEN_OVER
 from ._sender import unsent
+from ._takeovers import Takeovers
 
-#: Times in a row that another client may take our session before we stop.
-TAKEOVERS = 3
-#: Seconds that a connection must have lived for a takeover to begin a new row.
-CALM = 60.0
 #: Seconds that the farewell may take.
 FAREWELL_TIMEOUT = 2.0
 
@@ -64,7 +61,7 @@ class AiomqttTransport:
         self._ended = asyncio.Event()
         self._packet_id = 0
         self._failures = 0
-        self._takeovers = 0
+        self._takeovers = Takeovers()
 
     async def run(self) -> None:
         """See `Transport.run`. Raises ConfigError where a certificate file cannot be used at the first attempt."""
@@ -143,21 +140,20 @@ class AiomqttTransport:
             note=self._note,
             first_packet_id=self._packet_id,
         )
+        # Before `open` returns there may be deliveries already, to be acknowledged by whoever received them.
+        self._link = link
         try:
             await link.open()
+            self._connections = link.connection
+            self._session_present = link.limits.session_present
+            await self._live(link)
         except aiomqtt.MqttError as error:
             return self._refused(link, error)
-        self._link = link
-        self._connections += 1
-        self._session_present = link.limits.session_present
-        began = asyncio.get_running_loop().time()
-        try:
-            await self._live(link)
         finally:
             self._link = None
             self._packet_id = link.last_packet_id
             await self._end(link)
-        return self._lost(link, asyncio.get_running_loop().time() - began)
+        return self._lost(link)
 
     async def _make_client(self) -> aiomqtt.Client:
         tls = self._options.tls
@@ -219,20 +215,12 @@ class AiomqttTransport:
             self._report()
         return False
 
-    def _lost(self, link: Link, lived: float) -> bool:
+    def _lost(self, link: Link) -> bool:
         """A connection has ended that was made."""
-        self._failures = 1 if lived >= STEADY else self._failures + 1
+        self._failures = 1 if link.lived >= STEADY else self._failures + 1
         self._last_error = f"{self._options.address}: {link.reason}"
         self._report()
-        earlier = self._takeovers if lived < CALM else 0
-        self._takeovers = earlier + 1 if link.goodbye == TAKEN_OVER else 0
-        if self._takeovers >= TAKEOVERS:
-            raise BrokerRefused(
-                f"another client uses the client id '{self._options.client_id}' and took the session "
-                f"{self._takeovers} times",
-                where=self._options.address,
-                mend="stop it, or give one of the two another `mqtt.client_id`",
-            )
+        self._takeovers.lost(self._options, taken_over=link.goodbye == TAKEN_OVER, lived=link.lived)
         return False
 
     def _note(self, text: str) -> None:
