@@ -14,7 +14,8 @@ Path = tuple[object, ...]
 class Layer:
     """One source of settings: a file, the environment, the command line."""
 
-    data: Mapping[str, Any] = field(repr=False)
+    #: Keys are text, except where a file has it wrong.
+    data: Mapping[Any, Any] = field(repr=False)
     #: Where a path was written: ``conf/project.yml:4``, ``environment FP_EVENTS_MQTT__URL``.
     marks: Mapping[Path, str] = field(default_factory=dict)
     #: Where the layer as a whole comes from.
@@ -57,7 +58,7 @@ class Layer:
         """The layer without all but one of its keys."""
         return self.having({key: self.data[key]} if key in self.data else {})
 
-    def having(self, data: Mapping[str, Any]) -> Layer:
+    def having(self, data: Mapping[Any, Any]) -> Layer:
         """The layer with other data from the same place."""
         return Layer(data=data, marks=self.marks, where=self.where, is_file=self.is_file)
 

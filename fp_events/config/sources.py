@@ -15,6 +15,7 @@ from .layers import Layer
 from .pipeline_keys import PipelineSettings
 from .project_keys import ProjectSettings
 from .validate import tidied
+from .values import describe
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -118,9 +119,18 @@ def _misnamed(file: str) -> Problem:
 
 
 def _commands(overrides: Mapping[str, Any], pipelines: Sequence[str], problems: list[Problem]) -> dict[str, Layer]:
-    found: Mapping[str, Any] = overrides.get("pipelines") or {}
-    for name in found:
+    given = overrides.get("pipelines") or {}
+    if not isinstance(given, Mapping):
+        problems.append(Problem(what=f"pipelines: expected a block of keys, got {describe(given)}", where="command"))
+        return {}
+    found: dict[str, Layer] = {}
+    for name, data in given.items():
         if name not in pipelines:
             mend = f"there are: {', '.join(pipelines) or 'none'}"
             problems.append(Problem(what=f"there is no pipeline '{name}'", where="command", mend=mend))
-    return {name: Layer(data=data, where="command") for name, data in found.items()}
+        elif not isinstance(data, Mapping):
+            what = f"pipelines.{name}: expected a block of keys, got {describe(data)}"
+            problems.append(Problem(what=what, where="command"))
+        else:
+            found[name] = Layer(data=data, where="command")
+    return found

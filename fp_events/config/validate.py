@@ -27,6 +27,10 @@ def tidied(model: type[Settings], layer: Layer) -> Layer:
 
 def problems_in(model: type[Settings], layer: Layer) -> list[Problem]:
     """What is wrong with one tidied layer, judged alone, so that nothing wrong hides behind a higher one."""
+    # Python, and so pydantic-settings, cannot pass these on as names.
+    strange = [name for name in layer.data if not isinstance(name, str)]
+    if strange:
+        return [Problem(what=f"the key {describe(n)} must be text", where=layer.origin((n,))) for n in strange]
     try:
         merged(model, [layer])
     except ValidationError as error:
@@ -62,7 +66,7 @@ def _reason(details: Any, *, key: bool) -> str:
         case "tuple_type" | "list_type":
             return f"expected a list, got {describe(value)}"
         case "invalid_key":
-            return "a key of this block must be text"
+            return "as a key: must be text"
         case _:
             return str(details["msg"])
 

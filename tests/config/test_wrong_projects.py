@@ -161,6 +161,8 @@ def test_a_wrong_command_line_is_refused(tmp_path: Path) -> None:
         "command: there is no pipeline 'b'; there are: a",
         "command: run.timeout: expected a duration such as 30s, got 'x'",
     ] == refused(root, overrides={"run": {"timeout": "x"}, "pipelines": {"b": {}}})
+    assert ["command: pipelines.a: expected a block of keys, got 5"] == refused(root, overrides={"pipelines": {"a": 5}})
+    assert ["command: pipelines: expected a block of keys, got 5"] == refused(root, overrides={"pipelines": 5})
 
 
 def test_an_environment_without_a_folder_is_refused(tmp_path: Path) -> None:
