@@ -103,27 +103,30 @@ class RedeliveryWindow:
     __slots__ = ("_ids", "_pending", "_session")
 
     def __init__(self) -> None:
-        self._ids: dict[TransportKey, int] = {}
-        self._pending: dict[TransportKey, int] = {}
+        # By session and packet id in one number, which hashes faster than a pair.
+        self._ids: dict[int, int] = {}
+        self._pending: dict[int, int] = {}
         self._session = 0
 
     def find(self, key: TransportKey) -> int:
         """Row of the newest message with this key; 0 without one."""
-        return self._pending.get(key) or self._ids.get(key, 0)
+        number = key.session << 16 | key.packet_id
+        return self._pending.get(number) or self._ids.get(number, 0)
 
     def put(self, key: TransportKey, message_id: int) -> None:
         """Remember a message; only `commit` makes it stay."""
-        self._pending[key] = message_id
+        self._pending[key.session << 16 | key.packet_id] = message_id
 
     def commit(self) -> None:
         """What was put is stored."""
         if not self._pending:
             return
-        newest = max(key.session for key in self._pending)
+        newest = max(self._pending) >> 16
         if newest > self._session:
             self._session = newest
-            self._ids.clear()
-        self._ids.update((key, row) for key, row in self._pending.items() if key.session == self._session)
+            self._ids = {number: row for number, row in self._pending.items() if number >> 16 == newest}
+        else:
+            self._ids.update(self._pending)
         self._pending.clear()
 
     def rollback(self) -> None:

@@ -1,14 +1,13 @@
-"""Accepting messages and runs: which are duplicates, and the rows of the others."""
+"""The rows of messages and runs that are accepted."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
 
-from fp_events.domain.message import Message
-from fp_events.domain.records import Accept, Accepted, NewRun
-from fp_events.domain.run import RunState
+from fp_events.domain.records import Accept, Accepted
 
+from .intake import Intake
 from .rules import Counts, RedeliveryWindow, first_attempt
 from .sqlite_rows import captures_text, micros, micros_or_none, properties_text
 from .sqlite_statements import read_in, write_rows
@@ -21,99 +20,77 @@ _RUNS = (
 
 
 class Acceptor:
-    """Gives rows their numbers. Numbers of a transaction that failed are not used again."""
+    """Gives rows their numbers and writes them."""
 
     def __init__(self, *, epoch: int, next_seq: int, next_message: int, window: RedeliveryWindow) -> None:
-        self.epoch = epoch
+        self._epoch = epoch
+        self._window = window
         self.next_seq = next_seq
         self.next_message = next_message
-        self._window = window
 
     def accept(
         self, db: sqlite3.Connection, accepts: Sequence[Accept], *, confirmed: int, counts: Counts
     ) -> tuple[Accepted, ...]:
-        """Store what is not a duplicate; `confirmed` is the mark of messages that cannot come again."""
-        intake = _Intake(self, db, accepts, confirmed)
-        answers = tuple(intake.answer(accept) for accept in accepts)
-        intake.write()
-        for (pipeline, state), number in intake.counted.items():
-            counts.add(pipeline, state.value, number)
+        """Store what is not a duplicate; `confirmed` is the mark of messages that cannot come again.
+
+        Raises ValueError where a run's id is already stored.
+        """
+        keys = [run.dedup_key for accept in accepts for run in accept.runs if run.dedup_key is not None]
+        seen = read_in(db, "SELECT json_group_array(key) FROM dedup WHERE key", keys) if keys else ()
+        intake = Intake(
+            seen={str(key) for key in seen},
+            window=self._window,
+            confirmed=confirmed,
+            content=lambda row: _content(db, row),
+            next_message=self.next_message,
+        )
+        answers = tuple([intake.answer(accept) for accept in accepts])
+        self.next_message = intake.next_message
+        _write_messages(db, intake)
+        try:
+            self._write_runs(db, intake, counts)
+        except sqlite3.IntegrityError as error:
+            raise ValueError(f"a run is already stored ({error})") from error
+        identities = [value for run in intake.identified for value in (run.dedup_key, micros(run.created_at))]
+        write_rows(db, "INSERT INTO dedup (key, seen_at)", 2, identities)
         return answers
 
-    def find(self, intake: _Intake, accept: Accept) -> int:
-        """Row of the message that `accept` redelivers; 0 where it is new."""
-        if not accept.redelivered or accept.transport_key is None or accept.message is None:
-            return 0
-        found = self._window.find(accept.transport_key)
-        if found <= intake.confirmed:
-            return 0
-        return found if intake.content(found) == (accept.message.topic, accept.message.payload) else 0
+    def _write_runs(self, db: sqlite3.Connection, intake: Intake, counts: Counts) -> None:
+        values: list[object] = []
+        seq = self.next_seq
+        self.next_seq += len(intake.runs)
+        for run, message_id in intake.runs:
+            attempt = first_attempt(run)
+            state = run.state.value
+            counts.add(run.pipeline, state)
+            values += (
+                seq,
+                run.run_id,
+                run.pipeline,
+                run.cause.value,
+                state,
+                self._epoch if attempt else 0,
+                attempt,
+                run.trigger,
+                run.trigger_topic,
+                run.key,
+                captures_text(run.captures),
+                message_id or None,
+                micros(run.created_at),
+                micros_or_none(run.due_at),
+                micros_or_none(run.expires_at),
+                micros_or_none(run.deadline_at),
+                run.request,
+            )
+            seq += 1
+        write_rows(db, _RUNS, 17, values)
 
-    def number(self, accept: Accept) -> int:
-        """The row of a new message."""
-        row = self.next_message
-        self.next_message += 1
-        if accept.transport_key is not None:
-            self._window.put(accept.transport_key, row)
-        return row
 
-
-class _Intake:
-    """One burst on its way into the tables."""
-
-    def __init__(self, acceptor: Acceptor, db: sqlite3.Connection, accepts: Sequence[Accept], confirmed: int) -> None:
-        self._acceptor = acceptor
-        self._db = db
-        self.confirmed = confirmed
-        self.counted: dict[tuple[str, RunState], int] = {}
-        self._messages: list[object] = []
-        self._runs: list[object] = []
-        self._identities: list[object] = []
-        self._content: dict[int, tuple[str, bytes]] = {}
-        keys = [run.dedup_key for accept in accepts for run in accept.runs if run.dedup_key is not None]
-        self._seen = set[object]()
-        if keys:
-            self._seen.update(read_in(db, "SELECT json_group_array(key) FROM dedup WHERE key", keys))
-
-    def answer(self, accept: Accept) -> Accepted:
-        found = self._acceptor.find(self, accept)
-        if found:
-            return Accepted(message_id=found, run_ids=(), duplicates=tuple(run.run_id for run in accept.runs))
-        fresh, duplicates = self._split(accept.runs)
-        message_id = 0
-        if accept.message is not None and (fresh or not accept.runs):
-            message_id = self._acceptor.number(accept)
-            self._add_message(message_id, accept, accept.message, len(fresh))
-        for run in fresh:
-            self._add_run(run, message_id or None)
-        return Accepted(message_id=message_id, run_ids=tuple(run.run_id for run in fresh), duplicates=duplicates)
-
-    def content(self, message_id: int) -> tuple[str, bytes] | None:
-        if message_id in self._content:
-            return self._content[message_id]
-        row = self._db.execute("SELECT topic, payload FROM messages WHERE id = ?", (message_id,)).fetchone()
-        return None if row is None else (row[0], row[1])
-
-    def _split(self, runs: tuple[NewRun, ...]) -> tuple[tuple[NewRun, ...], tuple[str, ...]]:
-        if all(run.dedup_key is None for run in runs):
-            return runs, ()
-        fresh, duplicates = [], []
-        for run in runs:
-            if run.dedup_key is None:
-                fresh.append(run)
-            elif run.dedup_key in self._seen:
-                duplicates.append(run.run_id)
-            else:
-                self._seen.add(run.dedup_key)
-                self._identities += (run.dedup_key, micros(run.created_at))
-                fresh.append(run)
-        return tuple(fresh), tuple(duplicates)
-
-    def _add_message(self, row: int, accept: Accept, message: Message, uses: int) -> None:
+def _write_messages(db: sqlite3.Connection, intake: Intake) -> None:
+    values: list[object] = []
+    for row, accept, message, uses in intake.messages:
         key = accept.transport_key
-        if key is not None:
-            self._content[row] = (message.topic, message.payload)
-        self._messages += (
+        values += (
             row,
             message.topic,
             message.qos,
@@ -125,34 +102,9 @@ class _Intake:
             properties_text(message.properties),
             message.payload,
         )
+    write_rows(db, _MESSAGES, 10, values)
 
-    def _add_run(self, run: NewRun, message_id: int | None) -> None:
-        attempt = first_attempt(run)
-        seq = self._acceptor.next_seq
-        self._acceptor.next_seq = seq + 1
-        self._runs += (
-            seq,
-            run.run_id,
-            run.pipeline,
-            run.cause.value,
-            run.state.value,
-            self._acceptor.epoch if attempt else 0,
-            attempt,
-            run.trigger,
-            run.trigger_topic,
-            run.key,
-            captures_text(run.captures),
-            message_id,
-            micros(run.created_at),
-            micros_or_none(run.due_at),
-            micros_or_none(run.expires_at),
-            micros_or_none(run.deadline_at),
-            run.request,
-        )
-        counted = (run.pipeline, run.state)
-        self.counted[counted] = self.counted.get(counted, 0) + 1
 
-    def write(self) -> None:
-        write_rows(self._db, _MESSAGES, 10, self._messages)
-        write_rows(self._db, _RUNS, 17, self._runs)
-        write_rows(self._db, "INSERT INTO dedup (key, seen_at)", 2, self._identities)
+def _content(db: sqlite3.Connection, message_id: int) -> tuple[str, bytes] | None:
+    row = db.execute("SELECT topic, payload FROM messages WHERE id = ?", (message_id,)).fetchone()
+    return None if row is None else (row[0], row[1])

@@ -7,10 +7,11 @@ two, so that a few of them serve every burst and stay prepared.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import cache
+
+import orjson
 
 #: Rows in one statement; 25 columns of them stay below SQLite's limit of 32,766 parameters.
 MOST_ROWS = 256
@@ -38,7 +39,7 @@ def read_in(db: sqlite3.Connection, head: str, values: Sequence[object], tail: s
     """Rows of `head IN (…) tail`, whose only column gathers them as one JSON array."""
     for chunk in _padded(values):
         (text,) = db.execute(_in_statement(head, len(chunk), tail), chunk).fetchone()
-        yield from json.loads(text)
+        yield from orjson.loads(text)
 
 
 def _padded(values: Sequence[object]) -> Iterable[Sequence[object]]:

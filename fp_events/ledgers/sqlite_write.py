@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from fp_events.domain.records import Batch, Committed
+from fp_events.domain.records import Batch, Committed, TransportKey
 
 from .rules import Counts, RedeliveryWindow
 from .sqlite_accept import Acceptor
@@ -46,8 +46,6 @@ class BatchWriter:
 
     def _load_window(self) -> None:
         """Messages that the broker may still deliver again, oldest first."""
-        from fp_events.domain.records import TransportKey
-
         newest = "SELECT id, session, packet_id FROM messages WHERE id > ? ORDER BY id DESC LIMIT ?"
         rows = self._db.execute(newest, (self._confirmed, _WINDOW)).fetchall()
         for row, session, packet_id in reversed(rows):
