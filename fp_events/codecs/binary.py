@@ -13,6 +13,8 @@ from .tree import find_fault
 
 #: Header of a MessagePack array with a count of 32 bits.
 _ARRAY32 = b"\xdd"
+#: A tag that says what follows, and nothing else (RFC 8949, 3.4.6).
+_THIS_IS_CBOR = b"\xd9\xd9\xf7"
 
 
 def decode_msgpack(payload: bytes, limits: Limits) -> Any:
@@ -41,9 +43,10 @@ def decode_cbor(payload: bytes, limits: Limits) -> Any:
     """One CBOR value; tags 0 and 1 become aware datetimes, other tags are refused. Raises Undecodable."""
     import cbor2
 
-    _scan(payload, limits, cbor_header, "CBOR")
+    start = len(_THIS_IS_CBOR) if payload.startswith(_THIS_IS_CBOR) else 0
+    _scan(payload, limits, cbor_header, "CBOR", start)
     try:
-        value = cbor2.loads(payload, tag_hook=_content)
+        value = cbor2.loads(payload[start:])
     except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError, OSError, RecursionError, MemoryError) as error:
         # From here on only texts and dates can be wrong.
         what = "a text in it is invalid UTF-8" if _is_unicode_error(error) else "a date or text in it is invalid"
@@ -51,14 +54,9 @@ def decode_cbor(payload: bytes, limits: Limits) -> Any:
     return _accepted(value, limits, "CBOR")
 
 
-def _content(_decoder: Any, tag: Any) -> Any:
-    """Of the tags that pass, the one that cbor2 does not know itself: 55799, "this is CBOR"."""
-    return tag.value
-
-
-def _scan(payload: bytes, limits: Limits, header: Callable[[bytes, int], Header], name: str) -> None:
+def _scan(payload: bytes, limits: Limits, header: Callable[[bytes, int], Header], name: str, start: int = 0) -> None:
     try:
-        scan(payload, limits.depth, header)
+        scan(payload, limits.depth, header, start)
     except HeaderError as error:
         raise Undecodable(f"the payload is not accepted as {name}: {error}") from None
 

@@ -11,7 +11,7 @@ import orjson
 
 from .errors import EncodeError
 from .limits import INT_MAX, INT_MIN
-from .plain import NoPlainForm, plain, textual
+from .plain import NoPlainForm, library_of, plain, textual
 
 #: Containers in containers; orjson ends at 254.
 _DEPTH = 250
@@ -83,14 +83,14 @@ def _head(value: Any) -> Any:
     """The beginning of a long value, still long enough to be cut: an item has two bytes of JSON at least."""
     if isinstance(value, str | bytes | list | tuple) and not hasattr(value, "_asdict"):
         return value[: _SHOWN + 1]
-    if type(value).__module__.partition(".")[0] in ("numpy", "pandas", "polars") and hasattr(value, "__len__"):
+    if library_of(value) in ("numpy", "pandas", "polars") and hasattr(value, "__len__"):
         return value[: _SHOWN + 1]
     return value
 
 
 def _default(value: Any) -> Any:
     """One step for orjson."""
-    found = textual(value) if type(value).__module__ != "pandas" else value
+    found = textual(value)
     return found if found is not value else plain(value)
 
 

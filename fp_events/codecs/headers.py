@@ -45,9 +45,9 @@ class _Open:
         self.is_map = is_map
 
 
-def scan(data: bytes, depth: int, read: Callable[[bytes, int], Header]) -> None:
-    """Walk over `data`, which is to be one value; raises HeaderError."""
-    place = 0
+def scan(data: bytes, depth: int, read: Callable[[bytes, int], Header], start: int) -> None:
+    """Walk over `data`, which is to be one value from `start` on; raises HeaderError."""
+    place = start
     stack: list[_Open] = []
     # Bytes that are needed at least: one per item declared and not yet seen, one per break.
     owed = 1
@@ -155,8 +155,8 @@ def cbor_header(data: bytes, place: int) -> Header:
     return Header(after, number * (major - 3), is_map=major == 5)
 
 
-#: Text and number of a date; "this is CBOR" (RFC 8949, 3.4).
-_CBOR_TAGS = frozenset({0, 1, 55799})
+#: A date as text, and as a number (RFC 8949, 3.4.1 and 3.4.2).
+_CBOR_TAGS = frozenset({0, 1})
 
 
 def _cbor_argument(data: bytes, place: int, info: int) -> tuple[int, int]:

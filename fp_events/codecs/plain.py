@@ -21,6 +21,11 @@ class NoPlainForm(TypeError):
     """There is no rule for a type; the text is the type's name."""
 
 
+def library_of(value: Any) -> str:
+    """The top package that defines the value's class."""
+    return type(value).__module__.partition(".")[0]
+
+
 #: From a subclass to the class itself, past any method that the subclass overrides.
 _BASES: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 
@@ -31,7 +36,7 @@ def plain(value: Any) -> Any:
     What is inside the result may need steps of its own. Datetimes, dates, times, Decimals, timedeltas
     and bytes are for `textual`, as state keeps some of them.
     """
-    library = type(value).__module__.partition(".")[0]
+    library = library_of(value)
     rule = _LIBRARIES.get(library)
     if rule is not None and library in sys.modules:
         found = rule(value)
@@ -53,6 +58,9 @@ def plain(value: Any) -> Any:
 
 def textual(value: Any) -> Any:
     """`value` as JSON has it, where it is a time, an exact number or bytes; else `value` itself."""
+    if library_of(value) == "pandas":
+        # NaT is a datetime by class.
+        return value
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, timedelta):

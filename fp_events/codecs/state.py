@@ -16,7 +16,10 @@ from fp_events.domain.errors import Undecodable
 
 from .errors import EncodeError
 from .limits import INT_MAX, INT_MIN
-from .plain import NoPlainForm, plain
+from .plain import NoPlainForm, library_of, plain
+
+#: From a foreign value to a plain one; more than any rule takes.
+_STEPS = 10
 
 _MEND = "keep numbers, text, times, lists and dicts with keys of text or integers"
 
@@ -80,19 +83,30 @@ def _unpacked(data: bytes) -> Any:
     return msgpack.unpackb(data, strict_map_key=False, timestamp=3, ext_hook=_from_extension)
 
 
+#: What MessagePack packs itself; aware datetimes besides.
+_PACKED = frozenset({dict, list, str, float, bool, bytes, type(None)})
+
+
 def _step(item: Any) -> Any:
+    """What stands for `item`: packed without another step, since MessagePack asks but once."""
     import msgpack
 
-    if type(item) is int:
-        return msgpack.ExtType(1, format(item, "x").encode())
-    for code, kind, write, _ in _EXTENSIONS:
-        if type(item) is kind:
-            return msgpack.ExtType(code, write(item).encode())
-    if isinstance(item, bytes | bytearray | memoryview):
-        return bytes(item)
-    if isinstance(item, datetime) and type(item).__module__ != "pandas":
-        return datetime.combine(item.date(), item.timetz())
-    return plain(item)
+    for _ in range(_STEPS):
+        kind = type(item)
+        if kind in _PACKED or (kind is datetime and item.tzinfo is not None):
+            return item
+        if kind is int:
+            return item if INT_MIN <= item <= INT_MAX else msgpack.ExtType(1, format(item, "x").encode())
+        for code, known, write, _ in _EXTENSIONS:
+            if kind is known:
+                return msgpack.ExtType(code, write(item).encode())
+        if isinstance(item, bytes | bytearray | memoryview):
+            item = bytes(item)
+        elif isinstance(item, datetime) and library_of(item) != "pandas":
+            item = datetime.combine(item.date(), item.timetz())
+        else:
+            item = plain(item)
+    raise NoPlainForm(type(item).__name__)
 
 
 def _from_extension(code: int, data: bytes) -> Any:
@@ -127,7 +141,7 @@ def _reason(error: BaseException) -> str:
         return "it holds text with half of a surrogate pair"
     if isinstance(error, TypeError | ValueError) and "unhashable" in str(error):
         return "a dict in it has a key that is a tuple or an object"
-    if isinstance(error, ValueError | RecursionError):
+    if isinstance(error, RecursionError) or "recursion limit" in str(error):
         return "it is nested too deep, or holds itself"
     return f"{type(error).__name__} was raised"
 

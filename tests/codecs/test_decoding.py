@@ -20,10 +20,10 @@ from fp_events.domain.pipeline import Format
 FORMATS: list[Format] = ["json", "jsonlines", "text", "bytes", "msgpack", "cbor"]
 
 
-def refusal(payload: bytes, format: Format | None = None, content_type: str | None = None) -> str:
+def refusal(payload: bytes, format_: Format | None) -> str:
     """The sentence with which a payload is refused."""
     with pytest.raises(Undecodable) as caught:
-        decode(payload, format=format, content_type=content_type)
+        decode(payload, format=format_, content_type=None)
     return str(caught.value)
 
 
@@ -258,7 +258,9 @@ def test_msgpack_is_bounded(payload: bytes) -> None:
         (b"\xa1\x01" * 1_000_000, "deeper than 64"),
         (b"\x9f" * 1_000_000, "deeper than 64"),
         (b"\xbf\x01" * 1_000_000, "deeper than 64"),
-        (b"\xd9\xd9\xf7" * 1_000_000, "deeper than 64"),
+        (b"\xd9\xd9\xf7" * 1_000_000, "tag 55799 is not supported"),
+        (b"\xc1" * 1_000_000, "deeper than 64"),
+        (b"\xd9\xd9\xf7\x81", "cut off, or declares more than it holds, at byte 3"),
         (b"\x81" * 65 + b"\x01", "deeper than 64"),
         (b"\xa1\x01" * 65 + b"\x01", "deeper than 64"),
         (cbor2.dumps(2**64), "tag 2 is not supported"),
@@ -357,11 +359,13 @@ def test_what_resembles_json_is_a_value_or_undecodable(text: str, format_: Forma
 
 
 def _value_or_sentence(payload: bytes, format_: Format | None) -> None:
+    sentence = ""
     try:
         decode(payload, format=format_, content_type=None)
     except Undecodable as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 200
+        sentence = str(error)
+    assert "\n" not in sentence
+    assert len(sentence) < 200
 
 
 @settings(max_examples=500, deadline=None)
@@ -378,12 +382,16 @@ def test_integers_are_exact_or_refused(number: int, frame: str) -> None:
         assert "beyond 64 bits" in refusal(payload, "json")
 
 
-def test_an_error_does_not_quote_the_payload() -> None:
+@pytest.mark.parametrize("format_", [*FORMATS, None])
+@pytest.mark.parametrize(
+    "payload", [b'{"hunter2": hunter2}', b"[hunter2\xff", b"\xa7hunter2", b"\x67hunter2\xff", b"\x81\xa7hunter2"]
+)
+def test_an_error_does_not_quote_the_payload(format_: Format | None, payload: bytes) -> None:
     """A payload may be a secret; no refusal carries its content."""
-    secret = "hunter2hunter2"
-    for format_ in FORMATS:
-        for payload in (f'{{"{secret}": {secret}}}'.encode(), secret.encode() + b"\xff", b"\x81\xae" + secret.encode()):
-            try:
-                decode(payload, format=format_, content_type=None)
-            except Undecodable as error:
-                assert secret not in str(error)
+    sentence = ""
+    try:
+        decode(payload, format=format_, content_type=None)
+    except Undecodable as error:
+        sentence = str(error)
+
+    assert "hunter2" not in sentence
