@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 
 class Item:
-    """One attempt on its way through the pool; its flags belong to the loop."""
+    """One attempt on its way through the pool."""
 
-    __slots__ = ("abandoned", "attempt", "cancelled")
+    __slots__ = ("abandoned", "attempt", "cancelled", "counts_as_slow")
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
-        #: The result is out, the thread runs on.
+        #: The result is out, the thread runs on. This and the next belong to the loop.
         self.abandoned = False
         self.cancelled = False
+        #: It holds one of the places for slow items. Belongs to the crew's lock.
+        self.counts_as_slow = False
 
 
 class Crew:
@@ -87,8 +89,8 @@ class Crew:
             return False
         return True
 
-    def take(self) -> tuple[Item, bool] | None:
-        """Own the next item and say whether it counts as slow; `done_slow` must follow if so."""
+    def take(self) -> Item | None:
+        """Own the next item; `done` must follow if it counts as slow."""
         while self.fast:
             try:
                 item = self.fast.popleft()
@@ -97,7 +99,7 @@ class Crew:
             if self.pace.is_slow(item.attempt.plan.pipeline):
                 self.slow.append(item)
             elif self.claim(item):
-                return item, False
+                return item
         if not self.slow:
             return None
         with self._lock:
@@ -105,13 +107,16 @@ class Crew:
                 item = self.slow.popleft()
                 if self.claim(item):
                     self._slow_running += 1
-                    return item, True
+                    item.counts_as_slow = True
+                    return item
         return None
 
-    def done_slow(self) -> None:
-        """A slow item has ended."""
+    def done(self, item: Item) -> None:
+        """A slow item has ended, or is not waited for any longer."""
         with self._lock:
-            self._slow_running -= 1
+            if item.counts_as_slow:
+                item.counts_as_slow = False
+                self._slow_running -= 1
 
     def has_work(self) -> bool:
         """Whether `take` would find something now."""
@@ -129,8 +134,9 @@ class Crew:
         while self.idle:
             self.idle.pop().wake()
 
-    def lose(self, worker: WorkerThread) -> None:
-        """Count out a worker that does not come back from its run; another takes its place."""
+    def lose(self, worker: WorkerThread, item: Item) -> None:
+        """Count out a worker that does not come back from `item`; another takes its place."""
+        self.done(item)
         with self._lock:
             worker.lost = True
             self.lost += 1

@@ -61,7 +61,7 @@ class WorkerThread:
         while not (self.lost and not crew.find(self)):
             taken = None if crew.closing else crew.take()
             if taken is not None:
-                self._work(*taken)
+                self._work(taken)
             elif not self._sleep():
                 break
         self._runner.close()
@@ -85,15 +85,15 @@ class WorkerThread:
         self._notified_at = monotonic()
         return not crew.closing
 
-    def _work(self, item: Item, slow: bool) -> None:
+    def _work(self, item: Item) -> None:
         crew = self._crew
-        if slow:
+        if item.counts_as_slow:
             crew.notify()
             if crew.has_work():
                 crew.wake_one()
         result = self._run(item)
-        if slow:
-            crew.done_slow()
+        if item.counts_as_slow:
+            crew.done(item)
         crew.ended.append((item, result))
         now = monotonic()
         if now - self._notified_at > _GATHER:

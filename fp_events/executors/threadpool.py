@@ -184,7 +184,7 @@ class ThreadpoolExecutor:
         stop = cancelled if item.cancelled else timed_out
         self._mailbox.post(stop(item.attempt, elapsed=elapsed, abandoned=True))
         worker.interrupt(item)
-        self._crew.lose(worker)
+        self._crew.lose(worker, item)
 
 
 def _is_overdue(current: Current, elapsed: float) -> bool:

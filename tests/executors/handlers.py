@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 import ctypes
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -18,6 +20,7 @@ from typing import Any
 from fp_events.domain.errors import ConfigError
 from fp_events.domain.run import Attempt, AttemptResult, Ended, PlanRef
 
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LEAKED: list[bytes] = []
 MARK: contextvars.ContextVar[str] = contextvars.ContextVar("MARK", default="")
 
@@ -41,6 +44,18 @@ def result(attempt: Attempt, values: bytes | None = None, *, began: float | None
 
 
 def echo(attempt: Attempt) -> AttemptResult:
+    return result(attempt)
+
+
+def look(attempt: Attempt) -> AttemptResult:
+    """Return the attempt as it was seen."""
+    return result(attempt, repr(attempt).encode())
+
+
+def wait_for_file(attempt: Attempt) -> AttemptResult:
+    """Block until the file in the request exists."""
+    while not Path(request(attempt)).exists():
+        time.sleep(0.005)
     return result(attempt)
 
 
@@ -85,6 +100,19 @@ def exit_process(attempt: Attempt) -> AttemptResult:
 
 def segfault(attempt: Attempt) -> AttemptResult:
     ctypes.string_at(0)
+    return result(attempt)
+
+
+def kill_itself(attempt: Attempt) -> AttemptResult:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return result(attempt)
+
+
+def start_program(attempt: Attempt) -> AttemptResult:
+    """Start a program that would outlive us, write its process id, and hang."""
+    with subprocess.Popen(["sleep", "3600"]) as program:
+        Path(request(attempt)).write_text(str(program.pid))
+        program.wait()
     return result(attempt)
 
 
@@ -157,8 +185,8 @@ AsyncHandler = Callable[[Attempt], Coroutine[Any, Any, AttemptResult]]
 SYNC: dict[str, SyncHandler] = {
     handler.__name__: handler
     for handler in (
-        echo, sleep, spin, hang_once, fail, exit_system, interrupt, exit_process, segfault,
-        allocate, pid, shout, mark, unpicklable,
+        echo, look, wait_for_file, sleep, spin, hang_once, fail, exit_system, interrupt, exit_process, segfault,
+        kill_itself, start_program, allocate, pid, shout, mark, unpicklable,
     )
 }  # fmt: skip
 ASYNC: dict[str, AsyncHandler] = {
@@ -171,7 +199,7 @@ ASYNC: dict[str, AsyncHandler] = {
 
 @dataclass(frozen=True)
 class FromFunction:
-    """A handler made of one function; `sync` and `awaits` are given by name so that it needs no pickling."""
+    """A handler made of one of the functions above."""
 
     name: str
 
@@ -200,4 +228,17 @@ def bootstrap(argument: bytes) -> Callable[[PlanRef], FromFunction]:
         raise ImportError("no module named 'pandsa'")
     if argument == b"exit":
         os._exit(3)
+    return load
+
+
+def bootstrap_if(argument: bytes) -> Callable[[PlanRef], FromFunction]:
+    """Works once the file named by the argument exists."""
+    if not Path(argument.decode()).exists():
+        raise ImportError("not mended yet")
+    return load
+
+
+def bootstrap_dies_forked(argument: bytes) -> Callable[[PlanRef], FromFunction]:
+    """Leave a hook that ends every child as soon as it is forked."""
+    os.register_at_fork(after_in_child=lambda: os._exit(9))
     return load
