@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .values import describe
-
 #: Keys and list positions from the top of a layer.
 Path = tuple[object, ...]
 
@@ -80,6 +78,5 @@ def path_text(path: Path) -> str:
     """``('triggers', 0, 'topic')`` as ``triggers[0].topic``."""
     text = ""
     for part in path:
-        name = describe(part) if isinstance(part, bool) else str(part)
-        text += f"[{part}]" if type(part) is int else f".{name}" if text else name
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text

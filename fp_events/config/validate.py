@@ -51,6 +51,9 @@ def _problem(model: type[Settings], layer: Layer, details: Any) -> Problem:
     if details["type"] == "extra_forbidden":
         what, mend = _unknown(model, path)
         return Problem(what=what, mend=mend, where=where)
+    if details["type"] == "invalid_key":
+        what = f"{path_text(path[:-1])}: the key {describe(details['input'])} must be text"
+        return Problem(what=what, where=where)
     return Problem(what=f"{path_text(path)}: {_reason(details, key='[key]' in details['loc'])}", where=where)
 
 
@@ -65,8 +68,6 @@ def _reason(details: Any, *, key: bool) -> str:
             return f"expected a block of keys, got {describe(value)}"
         case "tuple_type" | "list_type":
             return f"expected a list, got {describe(value)}"
-        case "invalid_key":
-            return "as a key: must be text"
         case _:
             return str(details["msg"])
 

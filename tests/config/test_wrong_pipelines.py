@@ -153,7 +153,7 @@ CASES: dict[str, tuple[str, str]] = {
         ),
     ),
     "number as a key": ("params: {}\n1: x\n", f"{A}:2: the key 1 must be text"),
-    "true as a key": ("run:\n  true: x\n", f"{A}:2: run.true: as a key: must be text"),
+    "true as a key": ("run:\n  true: x\n", f"{A}:2: run: the key true must be text"),
     "input name": (
         "params:\n  1: x\n",
         f"{A}:2: params[1]: as a key: expected text, got 1: put it in quotes",
