@@ -76,27 +76,20 @@ def _resolve(
     origin: dict[str, FunctionType] = {}
     problems: list[Problem] = []
     for attribute, function in hamilton("graph_utils").find_functions(module):
-        where = where_of(generation, (function,))
-        if function.__name__ == "<lambda>":
-            what = f"'{attribute}' is a lambda, and a node needs type hints"
-            problems.append(
-                Problem(
-                    what=what, where=where, mend="write it as a function with type hints, or name it with a leading _"
-                )
-            )
-            continue
         try:
+            if function.__name__ == "<lambda>":
+                raise ValueError("it is a lambda, and a node needs type hints")
             with silenced("hamilton.function_modifiers.base"):
                 made = hamilton("function_modifiers.base").resolve_nodes(function, config)
         except Exception as error:  # noqa: BLE001 (decorators, the user's own among them, raise what they like)
-            problems.append(_unresolved(function, error, where))
+            problems.append(_unresolved(attribute, function, error, where_of(generation, (function,))))
             continue
         for node in made:
             if node.name in config:
-                replaced[node.name] = where
+                replaced[node.name] = where_of(generation, (function,))
             elif node.name in nodes:
-                other = where_of(generation, (origin[node.name],))
-                what = f"'{node.name}' is defined twice, also at {other}"
+                what = f"'{node.name}' is defined twice, also at {where_of(generation, (origin[node.name],))}"
+                where = where_of(generation, (function,))
                 problems.append(Problem(what=what, where=where, mend="rename one of them"))
             else:
                 nodes[node.name] = node
@@ -106,20 +99,20 @@ def _resolve(
     return nodes, replaced
 
 
-def _unresolved(function: FunctionType, error: Exception, where: str) -> Problem:
-    name = function.__name__
+def _unresolved(name: str, function: FunctionType, error: Exception, where: str) -> Problem:
     text = " ".join(str(error).split())
     if "Missing type hint" in text:
         missing = _untyped(function)
         what = f"function '{name}' has no type hint for {missing}" if missing else f"function '{name}': {text}"
-        return Problem(what=what, where=where, mend="add it; a name with a leading _ is not a node")
+        return Problem(what=what, where=where, mend="add it; a function whose name begins with _ is no node")
     if isinstance(error, NameError):
         return Problem(what=f"a type hint of '{name}' cannot be resolved: {text}", where=where, mend="import the name")
     if type(error).__name__ == "MissingConfigParametersException":
         return Problem(what=f"'{name}': {text}", where=where, mend="add them to `run.config`")
-    return Problem(
-        what=f"function '{name}' cannot become a node: {type(error).__name__}: {text}", where=where, mend="mend it"
-    )
+    if function.__name__ == "<lambda>":
+        return Problem(what=f"'{name}' cannot become a node: {text}", where=where, mend="write it as a function")
+    what = f"function '{name}' cannot become a node: {type(error).__name__}: {text}"
+    return Problem(what=what, where=where, mend="mend it")
 
 
 def _untyped(function: FunctionType) -> str:

@@ -60,6 +60,7 @@ def _state(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
         if nodes[node].user_defined:
             mend = f"keep a node that is computed from '{node}'"
             yield Problem(what=f"`state` keeps '{node}', which is an input and not computed", where=where, mend=mend)
+            continue
         misfit = _misfit(name, selection, where, "state")
         if misfit is not None:
             yield misfit

@@ -39,8 +39,8 @@ class Program:
 def straight(selection: Selection, present: frozenset[str], *, asynchronous: bool) -> Program:
     """One function, `run(inputs)`, that calls node after node.
 
-    `present` are the optional inputs that the caller has. A local variable is used again once its value is not
-    needed any more, so that large values go early.
+    `present` are the optional inputs that the caller has. Local variables are used again, and values that may be
+    large are deleted, once nothing needs them any more.
     """
     text = _Text()
     text.add(f"{'async ' if asynchronous else ''}def run(inputs):")
@@ -55,13 +55,15 @@ def straight(selection: Selection, present: frozenset[str], *, asynchronous: boo
         node = selection.graph.nodes[name]
         text.bind(f"f{number}", node.callable)
         arguments = call_arguments(node, slots.places)
-        slots.release(name)
+        freed = slots.release(name)
         slot = slots.take(name)
         awaited = "await " if asynchronous and returns_coroutine(node) else ""
         text.add(f" {slot} = {awaited}f{number}({arguments})", name)
         if asynchronous and not awaited:
             text.bind("Coroutine", CoroutineType)
             text.add(f" if type({slot}) is Coroutine: {slot} = await {slot}", name)
+        if freed - {slot}:
+            text.add(f" del {', '.join(sorted(freed - {slot}))}")
     results = ", ".join(f"{name!r}: {slots.places[name]}" for name in selection.outputs)
     text.add(f" return {{{results}}}")
     return text.compile(selection)
@@ -130,6 +132,7 @@ class _Slots:
     """Local variables for values, used again after a value's last use."""
 
     def __init__(self, selection: Selection) -> None:
+        self._nodes = selection.graph.nodes
         self.places: dict[str, str] = {}
         self._free: list[str] = []
         self._count = 0
@@ -152,11 +155,20 @@ class _Slots:
         self.places[name] = slot
         return slot
 
-    def release(self, name: str) -> None:
-        """Give back what `name` is the last to use."""
-        for dependency in self._last.get(name, ()):
-            if dependency in self.places:
-                self._free.append(self.places[dependency])
+    def release(self, name: str) -> set[str]:
+        """Give back what `name` is the last to use; which of it may be large.
+
+        What is large comes last, so that the next `take` overwrites it. The caller holds inputs anyway.
+        """
+        given = [dependency for dependency in self._last.get(name, ()) if dependency in self.places]
+        large = [name for name in given if not self._is_small(name)]
+        small = [name for name in given if self._is_small(name)]
+        self._free += [self.places[name] for name in small + large]
+        return {self.places[name] for name in large}
+
+    def _is_small(self, name: str) -> bool:
+        node = self._nodes[name]
+        return node.user_defined or node.type in (int, float, bool, str, type(None))
 
 
 class _Text:
