@@ -38,8 +38,9 @@ bench: $(DEV) ## measure; prints tables and writes JSON
 	@scripts/ensure-mosquitto
 	$(BIN)/python -m benchmarks
 
-COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
-	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+# No options: an address belongs to the machine that installs.
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-options
 
 lock: $(DEV) ## choose versions and hashes anew for what pyproject.toml asks; with Python 3.11, the oldest supported
 	$(COMPILE) --extra dev --constraint requirements-build.in --output-file requirements-dev.txt pyproject.toml

@@ -16,7 +16,7 @@ def spawn(command: list[str], *, log: Path) -> int:
     What it prints is appended to `log`. `subprocess` would insist on waiting for its end; this one may outlive us.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    return os.posix_spawn(
+    pid = os.posix_spawn(
         command[0],
         command,
         os.environ,
@@ -29,6 +29,12 @@ def spawn(command: list[str], *, log: Path) -> int:
         setsigmask=(),
         setsigdef=(signal.SIGPIPE,),
     )
+    with suppress(ProcessLookupError):
+        # For a moment within exec it has no command line yet, and would look ended.
+        while not command_line(pid):
+            os.kill(pid, 0)
+            time.sleep(0.001)
+    return pid
 
 
 def command_line(pid: int) -> str:

@@ -57,8 +57,6 @@ async def test_killed_broker_comes_back_with_what_it_held(folder: Path) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(broker.run)
         publish(port, "plant/temperature", PAYLOADS)
-        # autosave writes within a second of a change
-        await anyio.sleep(1.2)
         killed = pid_of_broker(folder)
         os.kill(killed, signal.SIGKILL)
         while pid_of_broker(folder) == killed or not answers(port):
