@@ -14,11 +14,13 @@ def attempt(run_id: str, pipeline: str = "echo", request: str = "", *, timeout: 
     return Attempt(run_id=run_id, number=1, plan=PlanRef(pipeline), request=request.encode(), timeout=timeout)
 
 
-async def gather(executor: Executor, count: int) -> dict[str, AttemptResult]:
-    """`count` results by run."""
+async def gather(executor: Executor, count: int, *, may_release: bool = False) -> dict[str, AttemptResult]:
+    """`count` results by run. Releases among them are an error, unless `may_release` has them passed over."""
     results: dict[str, AttemptResult] = {}
     while len(results) < count:
         for item in await executor.results():
+            if may_release and isinstance(item, Released):
+                continue
             assert isinstance(item, AttemptResult)
             assert item.run_id not in results
             results[item.run_id] = item

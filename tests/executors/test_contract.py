@@ -13,7 +13,7 @@ from fp_events.domain.ports import Executor
 from fp_events.domain.run import Attempt, Ended, PlanRef
 
 from .handlers import NOW
-from .runs import attempt, only, run
+from .runs import attempt, gather, only, run
 
 
 async def test_a_burst_comes_back_whole(executor: Executor) -> None:
@@ -82,7 +82,8 @@ async def test_runs_do_not_see_each_others_context(executor: Executor) -> None:
 
 async def test_an_async_run_is_stopped_at_its_timeout(executor: Executor) -> None:
     """TIMED_OUT names the timeout, and matches `retry_exceptions: [TimeoutError]`."""
-    result = (await run(executor, attempt("r", "async_sleep", "30", timeout=0.05)))["r"]
+    executor.submit([attempt("r", "async_sleep", "30", timeout=0.05)])
+    result = (await gather(executor, 1, may_release=True))["r"]
 
     assert Ended.TIMED_OUT == result.ended
     assert result.failure is not None
@@ -112,10 +113,10 @@ async def test_a_running_async_run_is_cancelled(executor: Executor) -> None:
     await run(executor, attempt("neighbour", "async_sleep", "0"))
 
     assert executor.cancel("r")
-    result = await _next_of(executor, "r")
+    executor.submit([attempt("next")])
+    results = await gather(executor, 2, may_release=True)
 
-    assert Ended.CANCELLED == result
-    assert Ended.RETURNED == (await run(executor, attempt("next")))["next"].ended
+    assert {"r": Ended.CANCELLED, "next": Ended.RETURNED} == {key: result.ended for key, result in results.items()}
 
 
 async def test_a_queued_run_is_cancelled_before_it_begins(executor: Executor) -> None:
@@ -148,9 +149,3 @@ async def test_idle_executors_use_no_processor(executor: Executor) -> None:
     await asyncio.sleep(0.5)
 
     assert time.process_time() - before < 0.02
-
-
-async def _next_of(executor: Executor, run_id: str) -> Ended:
-    result = await only(executor)
-    assert run_id == result.run_id
-    return result.ended

@@ -109,7 +109,7 @@ async def test_a_killed_helper_takes_only_what_ran(processes: ProcesspoolExecuto
     os.kill(helper, signal.SIGKILL)
 
     assert Ended.CRASHED == (await only(processes)).ended
-    assert not exists(worker)
+    await until(lambda: not exists(worker))
     assert Ended.RETURNED == (await run(processes, attempt("next")))["next"].ended
 
 
