@@ -11,8 +11,10 @@ from .headers import Header, HeaderError, cbor_header, msgpack_header, scan
 from .limits import Limits
 from .tree import find_fault
 
-#: Header of a MessagePack array with a count of 32 bits.
+#: Header of a MessagePack array with a count of 32 bits. Room is made for as many items as an array declares,
+#: in up to 1,024 levels; a small payload cannot make that hurt.
 _ARRAY32 = b"\xdd"
+_SMALL = 64 * 1024
 #: A tag that says what follows, and nothing else (RFC 8949, 3.4.6).
 _THIS_IS_CBOR = b"\xd9\xd9\xf7"
 
@@ -23,8 +25,7 @@ def decode_msgpack(payload: bytes, limits: Limits) -> Any:
 
     if not payload:
         raise Undecodable("the payload is not MessagePack: it is empty")
-    if _ARRAY32 in payload:
-        # Room is made for as many items as an array declares. Shorter headers cannot declare enough to hurt.
+    if len(payload) > limits.items or (len(payload) > _SMALL and _ARRAY32 in payload):
         _scan(payload, limits, msgpack_header, "MessagePack")
     try:
         value = msgpack.unpackb(payload, raw=False, strict_map_key=False, timestamp=3)
@@ -56,7 +57,7 @@ def decode_cbor(payload: bytes, limits: Limits) -> Any:
 
 def _scan(payload: bytes, limits: Limits, header: Callable[[bytes, int], Header], name: str, start: int = 0) -> None:
     try:
-        scan(payload, limits.depth, header, start)
+        scan(payload, limits, header, start)
     except HeaderError as error:
         raise Undecodable(f"the payload is not accepted as {name}: {error}") from None
 

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from .limits import Limits
+
 #: Count of items of a container that ends with a break.
 UNTIL_BREAK = -1
 
@@ -45,12 +47,13 @@ class _Open:
         self.is_map = is_map
 
 
-def scan(data: bytes, depth: int, read: Callable[[bytes, int], Header], start: int) -> None:
+def scan(data: bytes, limits: Limits, read: Callable[[bytes, int], Header], start: int) -> None:
     """Walk over `data`, which is to be one value from `start` on; raises HeaderError."""
     place = start
     stack: list[_Open] = []
     # Bytes that are needed at least: one per item declared and not yet seen, one per break.
     owed = 1
+    seen = 0
     while True:
         try:
             header = read(data, place)
@@ -69,8 +72,11 @@ def scan(data: bytes, depth: int, read: Callable[[bytes, int], Header], start: i
             owed += 1 if header.items == UNTIL_BREAK else header.items
         if header.end + owed > len(data):
             raise HeaderError(f"it is cut off, or declares more than it holds, at byte {place}")
-        if len(stack) > depth:
-            raise HeaderError(f"it is nested deeper than {depth} levels, at byte {place}")
+        if len(stack) > limits.depth:
+            raise HeaderError(f"it is nested deeper than {limits.depth} levels, at byte {place}")
+        seen += 1
+        if seen + owed > limits.items + 1:
+            raise HeaderError(f"it holds more than {limits.items} values, at byte {place}")
         place = header.end
         while stack and stack[-1].left == 0:
             stack.pop()
@@ -155,6 +161,9 @@ def cbor_header(data: bytes, place: int) -> Header:
     return Header(after, number * (major - 3), is_map=major == 5)
 
 
+#: Parts that a text or byte string without a length may have.
+_CHUNKS = 65_536
+
 #: A date as text, and as a number (RFC 8949, 3.4.1 and 3.4.2).
 _CBOR_TAGS = frozenset({0, 1})
 
@@ -174,12 +183,14 @@ def _cbor_without_count(data: bytes, place: int, major: int) -> Header:
     if major not in (2, 3):
         raise HeaderError(f"a byte that begins nothing, at byte {place}")
     after = place + 1
-    while data[after] != 0xFF:
+    for _ in range(_CHUNKS):
+        if data[after] == 0xFF:
+            return Header(after + 1, is_key=major == 3)
         if data[after] >> 5 != major:
             raise HeaderError(f"a text or byte string with something else in it, at byte {after}")
         number, after = _cbor_argument(data, after, data[after] & 31)
         after += number
-    return Header(after + 1, is_key=major == 3)
+    raise HeaderError(f"a text or byte string in more than {_CHUNKS} parts, at byte {place}")
 
 
 def _cbor_simple(data: bytes, place: int, info: int) -> Header:

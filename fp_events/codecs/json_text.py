@@ -19,11 +19,13 @@ from .tree import too_deep
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 #: The shortest integer beyond 64 bits has 19 digits (and a minus).
 _LONG = b"0" * 19
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?[0-9]+)((?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(-?[0-9]+)((?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)', re.DOTALL)
 
 
 def decode_json(payload: bytes, limits: Limits, name: str = "the payload", start: int = 0) -> Any:
     """One JSON value; `name` and `start` place it in an error. Raises Undecodable."""
+    if len(payload) > limits.items and count_items(payload) > limits.items:
+        raise Undecodable(f"{name} is not accepted as JSON: it holds more than {limits.items} values")
     try:
         value = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
@@ -42,6 +44,8 @@ def decode_json(payload: bytes, limits: Limits, name: str = "the payload", start
 
 def decode_jsonlines(payload: bytes, limits: Limits) -> list[Any]:
     """One JSON value per line, empty lines left out; raises Undecodable with the line's number."""
+    if len(payload) > limits.items and count_items(payload) + payload.count(b"\n") > limits.items:
+        raise Undecodable(f"the payload is not accepted as JSON lines: it holds more than {limits.items} values")
     values = []
     start = 0
     for number, line in enumerate(payload.split(b"\n"), start=1):
@@ -49,6 +53,11 @@ def decode_jsonlines(payload: bytes, limits: Limits) -> list[Any]:
             values.append(decode_json(line, limits, f"line {number} of the payload", start))
         start += len(line) + 1
     return values
+
+
+def count_items(payload: bytes) -> int:
+    """At least as many as there are values, without reading them."""
+    return payload.count(b",") + payload.count(b"[") + payload.count(b"{")
 
 
 def _check_integers(payload: bytes, name: str, start: int) -> None:

@@ -204,6 +204,23 @@ def test_size_is_limited_first(format_: Format | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("format_", "payload"),
+    [
+        ("json", b"[" + b"[]," * 1_000_000 + b"[]]"),
+        (None, b"[" + b"0," * 1_000_000 + b"0]"),
+        ("jsonlines", b"1\n" * 1_000_001),
+        ("msgpack", b"\xdd\x00\x0f\x42\x41" + b"\x80" * 1_000_001),
+        ("msgpack", b"\xdc\x00\x10" + (b"\xdc\xff\xff" + b"\x80" * 65_535) * 16),
+        ("cbor", b"\x9a\x00\x0f\x42\x41" + b"\xa0" * 1_000_001),
+        ("cbor", b"\x9f" + b"\xa0" * 1_000_001 + b"\xff"),
+    ],
+)
+def test_the_number_of_values_is_limited(format_: Format | None, payload: bytes) -> None:
+    """A million values: more would take a hundred times the payload's memory."""
+    assert "more than 1000000 values" in refusal(payload, format_)
+
+
+@pytest.mark.parametrize(
     "payload",
     [
         b"",
@@ -289,6 +306,7 @@ def test_msgpack_is_bounded(payload: bytes) -> None:
         (b"\x1f", "begins nothing"),
         (b"\xdf\x01", "begins nothing"),
         (b"\x5f\x61a\xff", "something else"),
+        (b"\x5f" + b"\x40" * 70_000 + b"\xff", "65536 parts"),
         (b"\xc1\x1b" + b"\xff" * 8, "date"),
         (b"\xc0\x61x", "date"),
         (b"\xc0\x01", "date"),
