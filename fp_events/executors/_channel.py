@@ -42,6 +42,14 @@ class Channel:
         with suppress(OSError):
             socket.send_fds(self._sock, [message], descriptors)
 
+    def drain(self) -> None:
+        """Read what a process that has ended left behind, without waiting for the end of the stream.
+
+        A program that it started may still hold its end open.
+        """
+        while self._open and self._read():
+            pass
+
     def close(self) -> None:
         """Stop and close; no callback follows."""
         if self._open:
@@ -64,18 +72,23 @@ class Channel:
             self._loop.remove_writer(self._sock)
 
     def _readable(self) -> None:
+        if not self._read() and not self._open:
+            self._on_end()
+
+    def _read(self) -> bool:
+        """Take in what is there; False where nothing is, and closed where nothing will be."""
         try:
             data = self._sock.recv(_READ)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if not data:
             self.close()
-            self._on_end()
-            return
+            return False
         self._incoming += data
         self._parse()
+        return True
 
     def _parse(self) -> None:
         start, buffer = 0, self._incoming

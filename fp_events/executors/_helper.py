@@ -93,6 +93,9 @@ class _Helper:
         if not request:
             return False
         (number,) = REQUEST.unpack(request)
+        for fd in fds:
+            # Else a program that a plan starts would hold the worker's socket open after its death.
+            os.set_inheritable(fd, False)
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:

@@ -145,16 +145,17 @@ class Roster:
             self._bury(worker)
 
     def _fell_silent(self, worker: WorkerLink) -> None:
-        worker.silent = True
-        worker.leaving = True
+        # It died, which the helper tells in a moment, or a plan closed its descriptors and it is of no more use.
+        worker.kill()
         if worker in self._idle:
             self._idle.remove(worker)
-        self._bury(worker)
 
     def _bury(self, worker: WorkerLink) -> None:
-        # Only when both ends of its story are known: the outcomes it sent, and how it died.
-        if worker.silent and worker.exited:
-            del self._workers[worker.number]
-            self.ended += 1
-            self._events.worker_died(worker)
-            worker.close()
+        worker.leaving = True
+        worker.drain()
+        if worker in self._idle:
+            self._idle.remove(worker)
+        del self._workers[worker.number]
+        self.ended += 1
+        self._events.worker_died(worker)
+        worker.close()

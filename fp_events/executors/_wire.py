@@ -55,3 +55,8 @@ def encode(value: object) -> bytes:
 def decode(body: bytes | bytearray | memoryview) -> Any:
     """What `encode` was given, from a frame without its length."""
     return pickle.loads(body)  # noqa: S301 - from our own child or parent, see above
+
+
+def decode_frame(frame: bytes) -> Any:
+    """What `encode` was given, from its whole frame."""
+    return decode(memoryview(frame)[LENGTH.size :])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 
-from fp_events.domain.run import Attempt, AttemptResult
+from fp_events.domain.run import Attempt
 
 from ._alarm import NEVER
 from ._channel import Channel
@@ -18,8 +18,8 @@ from ._helper_link import HelperLink
 from ._page import Page, page_file
 from ._wire import encode
 
-#: Job's number, seconds, result, whether the worker ends now.
-OutcomeFrame = tuple[int, float, AttemptResult, bool]
+#: Job's number, seconds, encoded `AttemptResult`, whether the worker ends now.
+OutcomeFrame = tuple[int, float, bytes, bool]
 
 #: Seconds that loading a plan may take on top of a run's timeout: its first run imports its libraries.
 _LOADING = 60.0
@@ -54,8 +54,6 @@ class WorkerLink:
         self.pid: int | None = None
         #: What was sent and has no outcome, in the order in which it runs.
         self.chunk: deque[Job] = deque()
-        #: Its end of the socketpair is closed: every outcome that it sent has been read.
-        self.silent = False
         #: The helper has told that it ended, or is dead itself.
         self.exited = False
         #: Exit code, or minus the signal's number, where known.
@@ -107,6 +105,10 @@ class WorkerLink:
         if self.pid is not None and not self.exited:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+    def drain(self) -> None:
+        """Take in the outcomes that it sent before it ended."""
+        self._channel.drain()
 
     def close(self) -> None:
         """Give back what it took."""

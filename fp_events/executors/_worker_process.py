@@ -13,13 +13,13 @@ from fp_events.domain.run import Attempt, AttemptResult
 from ._page import Page
 from ._results import raised
 from ._runner import Runner
-from ._wire import LENGTH, decode, encode
+from ._wire import LENGTH, decode, decode_frame, encode
 
 
 class WorkerProcess:
     """Runs what comes over `sock` until the daemon closes it, or until this worker is to be replaced.
 
-    A chunk is a list of (job, encoded attempt), an outcome is (job, seconds, result, retiring).
+    A chunk is a list of (job, encoded attempt), an outcome is (job, seconds, encoded result, retiring).
     """
 
     def __init__(self, sock: socket.socket, page: Page, load: HandlerLoader, *, max_bytes: int, max_runs: int) -> None:
@@ -38,7 +38,7 @@ class WorkerProcess:
             self._runs_left -= len(chunk)
             last = chunk[-1][0]
             for job, body in chunk:
-                attempt: Attempt = decode(memoryview(body)[LENGTH.size :])
+                attempt: Attempt = decode_frame(body)
                 result, seconds = self._run(job, attempt)
                 # Told with the chunk's last outcome, so that no chunk is sent to a worker that leaves.
                 retiring = job == last and self._has_grown()
@@ -59,10 +59,10 @@ class WorkerProcess:
 
     def _send(self, job: int, attempt: Attempt, result: AttemptResult, seconds: float, retiring: bool) -> None:
         try:
-            frame = encode((job, seconds, result, retiring))
+            body = encode(result)
         except Exception as error:  # noqa: BLE001 - whatever the result's own pickling raises
-            frame = encode((job, seconds, raised(attempt, error, elapsed=seconds), retiring))
-        self._sock.sendall(frame)
+            body = encode(raised(attempt, error, elapsed=seconds))
+        self._sock.sendall(encode((job, seconds, body, retiring)))
 
     def _receive(self, size: int) -> bytearray:
         """Exactly `size` bytes; empty at the end of the stream."""

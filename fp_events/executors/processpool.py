@@ -17,7 +17,7 @@ from ._mailbox import Mailbox
 from ._pace import Pace
 from ._results import cancelled, ended_with, raised, timed_out
 from ._roster import Roster
-from ._wire import encode
+from ._wire import decode_frame, encode
 from ._worker_link import Job, OutcomeFrame, WorkerLink
 
 #: Seconds of measured work in one hand-over.
@@ -36,6 +36,8 @@ class ProcesspoolExecutor:
     A run is killed at its timeout, or when it is cancelled, together with the programs that it started. A run that
     takes its process down ends CRASHED and nothing else does: what waited behind it in the same process runs
     elsewhere. A run that had just begun in the moment in which its neighbour was killed runs twice.
+
+    Runs start in the order in which they came: with every process busy, fast ones wait behind slow ones.
 
     A worker that has grown by `max_worker_bytes`, or has served `max_worker_runs`, is replaced.
     """
@@ -134,8 +136,12 @@ class ProcesspoolExecutor:
 
     def outcome(self, worker: WorkerLink, frame: OutcomeFrame) -> None:
         """Take one outcome; after the last one of its chunk the worker is free, or leaves."""
-        _, seconds, result, retiring = frame
+        _, seconds, body, retiring = frame
         job = worker.chunk.popleft()
+        try:
+            result: AttemptResult = decode_frame(body)
+        except Exception as error:  # noqa: BLE001 - a value's own unpickling may raise anything
+            result = raised(job.attempt, error, elapsed=seconds)
         pipeline = job.attempt.plan.pipeline
         self._barren = 0
         self._pace.record(pipeline, seconds)

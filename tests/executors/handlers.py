@@ -142,6 +142,33 @@ def unpicklable(attempt: Attempt) -> AttemptResult:
     return result(attempt, lambda: None)  # type: ignore[arg-type]  # what a broken handler might return
 
 
+class Poisoned:
+    """Can be pickled, but not unpickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return divmod, (1, 0)
+
+
+def poisoned(attempt: Attempt) -> AttemptResult:
+    return result(attempt, Poisoned())  # type: ignore[arg-type]  # what a broken handler might return
+
+
+def daemonize(attempt: Attempt) -> AttemptResult:
+    """Leave a copy of this process in a session of its own, say which, and crash."""
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        time.sleep(3600)
+    Path(request(attempt)).write_text(str(pid))
+    os._exit(5)
+
+
+def close_descriptors(attempt: Attempt) -> AttemptResult:
+    """What the makers of daemons do."""
+    os.closerange(3, 1024)
+    return result(attempt)
+
+
 async def async_sleep(attempt: Attempt) -> AttemptResult:
     await asyncio.sleep(float(request(attempt)))
     return result(attempt)
@@ -186,7 +213,7 @@ SYNC: dict[str, SyncHandler] = {
     handler.__name__: handler
     for handler in (
         echo, look, wait_for_file, sleep, spin, hang_once, fail, exit_system, interrupt, exit_process, segfault,
-        kill_itself, start_program, allocate, pid, shout, mark, unpicklable,
+        kill_itself, start_program, allocate, pid, shout, mark, unpicklable, poisoned, daemonize, close_descriptors,
     )
 }  # fmt: skip
 ASYNC: dict[str, AsyncHandler] = {

@@ -98,6 +98,24 @@ async def test_the_pool_lives_through_many_crashes(processes: ProcesspoolExecuto
     assert {Ended.RETURNED} == {results[item.run_id].ended for item in bystanders(20)}
 
 
+async def test_a_crash_is_noticed_behind_a_copy_of_the_process(processes: ProcesspoolExecutor, tmp_path: Path) -> None:
+    """A copy that escaped holds the worker's socket open; the crash is told all the same."""
+    file = tmp_path / "pid"
+
+    result = (await run(processes, attempt("r", "daemonize", str(file))))["r"]
+    os.kill(int(file.read_text()), signal.SIGKILL)
+
+    assert Ended.CRASHED == result.ended
+
+
+async def test_a_plan_that_closes_every_descriptor_crashes_alone(processes: ProcesspoolExecutor) -> None:
+    """Its outcome has no way back: CRASHED, and the others return."""
+    results = await run(processes, attempt("bad", "close_descriptors"), *bystanders(20))
+
+    assert Ended.CRASHED == results.pop("bad").ended
+    assert {Ended.RETURNED} == {result.ended for result in results.values()}
+
+
 async def test_a_killed_helper_takes_only_what_ran(processes: ProcesspoolExecutor, tmp_path: Path) -> None:
     """The kernel may kill the helper too: the run under way is CRASHED, the next ones run."""
     file = tmp_path / "pid"
@@ -202,9 +220,10 @@ async def test_what_a_plan_prints_goes_to_standard_error() -> None:
     assert "a plan's own words\n" == ended.stderr
 
 
-async def test_a_result_that_cannot_be_pickled_is_a_failure(processes: ProcesspoolExecutor) -> None:
+@pytest.mark.parametrize("pipeline", ["unpicklable", "poisoned"])
+async def test_a_result_that_cannot_be_carried_over_is_a_failure(processes: ProcesspoolExecutor, pipeline: str) -> None:
     """The run is RAISED, and the worker goes on."""
-    results = await run(processes, attempt("bad", "unpicklable"), attempt("good"))
+    results = await run(processes, attempt("bad", pipeline), attempt("good"))
 
     assert (Ended.RAISED, Ended.RETURNED) == (results["bad"].ended, results["good"].ended)
 
