@@ -80,6 +80,6 @@ def _error(payload: bytes, error: orjson.JSONDecodeError, name: str, start: int)
         return Undecodable(f"{name} is not JSON: invalid UTF-8 at byte {start + broken.start}")
     # orjson counts characters, and says no more than what it expected.
     place = start + len(text[: error.pos].encode())
-    if error.msg.startswith("depth limit"):
+    if "limit" in error.msg:
         return Undecodable(f"{name} is not accepted as JSON: it is nested too deep, at byte {place}")
     return Undecodable(f"{name} is not JSON: {error.msg}, at byte {place}")
