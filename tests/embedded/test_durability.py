@@ -49,6 +49,12 @@ def pid_of_broker(folder: Path) -> int:
     return record.pid
 
 
+async def saved(folder: Path) -> None:
+    """Wait until the last payload is in the database: Mosquitto acknowledges, then saves."""
+    while PAYLOADS[-1].encode() not in (folder / "mosquitto.db").read_bytes():
+        await anyio.sleep(0.01)
+
+
 async def test_killed_broker_comes_back_with_what_it_held(folder: Path) -> None:
     """Queued QoS 1 messages outlive SIGKILL of the broker, which is started again on its port."""
     broker = EmbeddedBroker(folder)
@@ -57,6 +63,7 @@ async def test_killed_broker_comes_back_with_what_it_held(folder: Path) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(broker.run)
         publish(port, "plant/temperature", PAYLOADS)
+        await saved(folder)
         killed = pid_of_broker(folder)
         os.kill(killed, signal.SIGKILL)
         while pid_of_broker(folder) == killed or not answers(port):
