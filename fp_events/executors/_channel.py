@@ -6,17 +6,16 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
-from ._wire import LENGTH, decode
+from ._wire import LENGTH
 
 _READ = 1 << 18
 
 
 class Channel:
-    """Frames both ways. `on_frame` gets each decoded frame, `on_end` comes last, when the other end has closed."""
+    """Frames both ways. `on_frame` gets the body of each, valid during the call; `on_end` comes last, at the end."""
 
-    def __init__(self, sock: socket.socket, on_frame: Callable[[Any], None], on_end: Callable[[], None]) -> None:
+    def __init__(self, sock: socket.socket, on_frame: Callable[[memoryview], None], on_end: Callable[[], None]) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._on_frame = on_frame
@@ -96,8 +95,7 @@ class Channel:
             end = start + LENGTH.size + LENGTH.unpack_from(buffer, start)[0]
             if len(buffer) < end:
                 break
-            with memoryview(buffer) as view:
-                frame = decode(view[start + LENGTH.size : end])
+            with memoryview(buffer) as view, view[start + LENGTH.size : end] as body:
+                self._on_frame(body)
             start = end
-            self._on_frame(frame)
         del buffer[:start]

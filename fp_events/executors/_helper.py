@@ -46,7 +46,10 @@ def main(fd: int) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever the import of a pipeline raises
         control.sendall(encode(("failed", failure_of(error))))
         return
-    helper.serve()
+    # It may close its end while we tell it something.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        helper.serve()
+    helper.kill_all()
 
 
 class _Helper:
@@ -84,6 +87,8 @@ class _Helper:
                 self._reap()
             if self._control in ready and not self._answer():
                 break
+
+    def kill_all(self) -> None:
         for pid in self._children:
             _kill_group(pid)
 

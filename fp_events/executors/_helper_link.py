@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import Any, Protocol
+from typing import Protocol
 
 from fp_events.domain.run import Failure
 
 from ._channel import Channel
 from ._helper import REQUEST
-from ._wire import encode
+from ._wire import decode, encode
 
 # The import path is the daemon's own; `-m` would find the package only from some folders.
 _START = "import sys; sys.path[:] = sys.argv[2:]; from fp_events.executors._helper import main; main(int(sys.argv[1]))"
@@ -74,8 +74,8 @@ class HelperLink:
         self._process.kill()
         self._process.wait()
 
-    def _on_frame(self, frame: tuple[Any, ...]) -> None:
-        match frame:
+    def _on_frame(self, body: memoryview) -> None:
+        match decode(body):
             case ("ready",):
                 self.ready = True
                 self._events.helper_ready()

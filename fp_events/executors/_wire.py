@@ -18,6 +18,8 @@ from fp_events.domain.message import Message, Properties, Publication
 from fp_events.domain.run import Attempt, AttemptResult, Failure, PlanRef
 
 LENGTH = struct.Struct("!I")
+#: What precedes an encoded result: seconds of the run, whether its worker ends now.
+OUTCOME = struct.Struct("!d?")
 
 
 def _rebuild(cls: type[Any], values: tuple[Any, ...]) -> Any:
@@ -40,10 +42,10 @@ _REDUCERS: dict[type[Any], Callable[[Any], Any]] = {
 _REDUCERS[MappingProxyType] = lambda value: (dict, (dict(value),))
 
 
-def encode(value: object) -> bytes:
-    """One frame. Raises whatever pickle raises for what cannot be pickled."""
-    buffer = io.BytesIO(b"\0" * LENGTH.size)
-    buffer.seek(0, io.SEEK_END)
+def encode(value: object, header: bytes = b"") -> bytes:
+    """One frame, its body being `header` and a pickle. Raises whatever pickle raises for what cannot be pickled."""
+    buffer = io.BytesIO()
+    buffer.write(b"\0" * LENGTH.size + header)
     pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
     pickler.dispatch_table = _REDUCERS
     pickler.dump(value)
@@ -53,7 +55,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(body: bytes | bytearray | memoryview) -> Any:
-    """What `encode` was given, from a frame without its length."""
+    """What `encode` was given, from a body without its header."""
     return pickle.loads(body)  # noqa: S301 - from our own child or parent, see above
 
 

@@ -16,10 +16,10 @@ from ._alarm import NEVER
 from ._channel import Channel
 from ._helper_link import HelperLink
 from ._page import Page, page_file
-from ._wire import encode
+from ._wire import OUTCOME, encode
 
-#: Job's number, seconds, encoded `AttemptResult`, whether the worker ends now.
-OutcomeFrame = tuple[int, float, bytes, bool]
+#: Seconds, whether the worker ends now, and the encoded `AttemptResult` of the first job of the chunk.
+OutcomeFrame = tuple[float, bool, memoryview]
 
 #: Seconds that loading a plan may take on top of a run's timeout: its first run imports its libraries.
 _LOADING = 60.0
@@ -70,7 +70,8 @@ class WorkerLink:
                 helper.fork(number, theirs, page)
         finally:
             os.close(page)
-        self._channel = Channel(ours, lambda frame: on_outcome(self, frame), lambda: on_end(self))
+        self._on_outcome = on_outcome
+        self._channel = Channel(ours, self._on_frame, lambda: on_end(self))
 
     def send(self, jobs: Sequence[tuple[Job, bytes]]) -> None:
         """Hand over a chunk of jobs with their encoded attempts; the worker has none."""
@@ -105,6 +106,9 @@ class WorkerLink:
         if self.pid is not None and not self.exited:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+    def _on_frame(self, body: memoryview) -> None:
+        self._on_outcome(self, (*OUTCOME.unpack_from(body), body[OUTCOME.size :]))
 
     def drain(self) -> None:
         """Take in the outcomes that it sent before it ended."""

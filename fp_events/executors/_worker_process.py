@@ -13,13 +13,13 @@ from fp_events.domain.run import Attempt, AttemptResult
 from ._page import Page
 from ._results import raised
 from ._runner import Runner
-from ._wire import LENGTH, decode, decode_frame, encode
+from ._wire import LENGTH, OUTCOME, decode, decode_frame, encode
 
 
 class WorkerProcess:
     """Runs what comes over `sock` until the daemon closes it, or until this worker is to be replaced.
 
-    A chunk is a list of (job, encoded attempt), an outcome is (job, seconds, encoded result, retiring).
+    A chunk is a list of (job, encoded attempt), an outcome is `OUTCOME` and the encoded result.
     """
 
     def __init__(self, sock: socket.socket, page: Page, load: HandlerLoader, *, max_bytes: int, max_runs: int) -> None:
@@ -42,7 +42,7 @@ class WorkerProcess:
                 result, seconds = self._run(job, attempt)
                 # Told with the chunk's last outcome, so that no chunk is sent to a worker that leaves.
                 retiring = job == last and self._has_grown()
-                self._send(job, attempt, result, seconds, retiring)
+                self._send(attempt, result, seconds, retiring)
                 self._page.clear()
 
     def _run(self, job: int, attempt: Attempt) -> tuple[AttemptResult, float]:
@@ -57,12 +57,13 @@ class WorkerProcess:
             result = raised(attempt, error, elapsed=monotonic() - began)
         return result, monotonic() - began
 
-    def _send(self, job: int, attempt: Attempt, result: AttemptResult, seconds: float, retiring: bool) -> None:
+    def _send(self, attempt: Attempt, result: AttemptResult, seconds: float, retiring: bool) -> None:
+        header = OUTCOME.pack(seconds, retiring)
         try:
-            body = encode(result)
+            frame = encode(result, header)
         except Exception as error:  # noqa: BLE001 - whatever the result's own pickling raises
-            body = encode(raised(attempt, error, elapsed=seconds))
-        self._sock.sendall(encode((job, seconds, body, retiring)))
+            frame = encode(raised(attempt, error, elapsed=seconds), header)
+        self._sock.sendall(frame)
 
     def _receive(self, size: int) -> bytearray:
         """Exactly `size` bytes; empty at the end of the stream."""

@@ -17,7 +17,7 @@ from ._mailbox import Mailbox
 from ._pace import Pace
 from ._results import cancelled, ended_with, raised, timed_out
 from ._roster import Roster
-from ._wire import decode_frame, encode
+from ._wire import decode, encode
 from ._worker_link import Job, OutcomeFrame, WorkerLink
 
 #: Seconds of measured work in one hand-over.
@@ -136,10 +136,10 @@ class ProcesspoolExecutor:
 
     def outcome(self, worker: WorkerLink, frame: OutcomeFrame) -> None:
         """Take one outcome; after the last one of its chunk the worker is free, or leaves."""
-        _, seconds, body, retiring = frame
+        seconds, retiring, body = frame
         job = worker.chunk.popleft()
         try:
-            result: AttemptResult = decode_frame(body)
+            result: AttemptResult = decode(body)
         except Exception as error:  # noqa: BLE001 - a value's own unpickling may raise anything
             result = raised(job.attempt, error, elapsed=seconds)
         pipeline = job.attempt.plan.pipeline
@@ -147,7 +147,7 @@ class ProcesspoolExecutor:
         self._pace.record(pipeline, seconds)
         self._end(job, cancelled(job.attempt, elapsed=seconds) if job.cancelled else result)
         if worker.chunk:
-            self._alarm.at(worker.due(monotonic()))
+            # The alarm is set for no later than the shortest timeout in the chunk.
             return
         average = self._pace.average(pipeline) or _CHUNK
         self._chunk = max(1, min(_LONGEST_CHUNK, int(_CHUNK / max(average, 1e-6))))
