@@ -105,12 +105,14 @@ class Mosquitto:
         if process is None or reader is None:
             return
         self._process = self._reader = None
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(number)
-            if number is not signal.SIGKILL:
-                process.send_signal(signal.SIGCONT)
         async with asyncio.timeout(PATIENCE):
-            await process.wait()
+            while process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(number)
+                    process.send_signal(signal.SIGCONT)
+                # A SIGTERM in the moment between its "running" and its main loop is forgotten: send another.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), 0.5)
             await reader
 
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:

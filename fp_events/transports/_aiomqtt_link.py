@@ -96,6 +96,7 @@ class Link:
         self._writing = False
         self._write_due = False
         self._over = False
+        self._refusal = ""
         self._descriptor = -1
         self._now: datetime | None = None
         self._began = 0.0
@@ -223,6 +224,7 @@ class Link:
         self._inbox.put(delivery)
 
     def on_answer(self, packet_id: int, code: int) -> None:
+        self._refusal = f" after it refused a publication ({reason_name(code)})" if code >= 0x80 else ""
         if self.sender is not None:
             self.sender.answer(packet_id, code)
 
@@ -251,7 +253,8 @@ class Link:
             self._end(f"the broker closed the connection ({reason_name(reason.value)})")
         else:
             words = "the broker has not answered in time" if "alive" in str(reason) else "closed by the other side"
-            self._end(f"the connection was lost ({words})")
+            # Mosquitto 2.0 sends the refusal and then closes (its issue 2579).
+            self._end(f"the connection was lost ({words}{self._refusal})")
 
     def _end(self, reason: str) -> None:
         if self.lost.is_set():

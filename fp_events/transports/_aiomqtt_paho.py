@@ -15,6 +15,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from ._aiomqtt_publish import Malformed, Publish, decode_publish
 from ._aiomqtt_socket import BufferedSocket
+from ._reasons import UNSUPPORTED_PROTOCOL
 
 #: Seconds for TCP, TLS and WebSocket each.
 CONNECT_TIMEOUT = 10.0
@@ -22,6 +23,9 @@ CONNECT_TIMEOUT = 10.0
 
 class Hooks(Protocol):
     """Who is told."""
+
+    #: Reason code of a CONNACK.
+    connack: int | None
 
     def on_publish_packet(self, packet: Publish) -> None: ...
     def on_answer(self, packet_id: int, code: int) -> None: ...
@@ -70,6 +74,13 @@ class HookedPaho(mqtt.Client):
     def _handle_pingresp(self) -> MQTTErrorCode:
         self.hooks.on_ping_answered()
         return super()._handle_pingresp()
+
+    def _handle_connack(self) -> MQTTErrorCode:
+        body = self._in_packet["packet"]
+        if self._protocol == mqtt.MQTTv311 and body[1:2] == b"\x01":
+            # Unacceptable protocol version (MQTT 3.1.1, 3.2.2.3): paho calls nobody for this one.
+            self.hooks.connack = UNSUPPORTED_PROTOCOL
+        return super()._handle_connack()
 
     def _handle_publish(self) -> MQTTErrorCode:
         try:

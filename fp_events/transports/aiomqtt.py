@@ -34,8 +34,8 @@ class AiomqttTransport:
     """`Transport` through aiomqtt and the paho client inside it.
 
     Under MQTT 3.1.1 there are no subscription identifiers, no retain handling (retained messages come at every
-    subscribe), no reasons: a refused publication looks sent, and a takeover looks like any lost connection, so
-    two clients with one client id go on taking it from each other.
+    subscribe) and no reasons: a refused publication looks sent, and a takeover looks like any lost connection,
+    so that two clients with one client id go on taking it from each other; `last_error` voices the suspicion.
 
     `on_connection` is called at every connect and loss, and when the reason for not connecting changes.
     """
@@ -219,8 +219,15 @@ class AiomqttTransport:
         """A connection has ended that was made."""
         self._failures = 1 if link.lived >= STEADY else self._failures + 1
         self._last_error = f"{self._options.address}: {link.reason}"
-        self._report()
-        self._takeovers.lost(self._options, taken_over=link.goodbye == TAKEN_OVER, lived=link.lived)
+        try:
+            self._last_error += self._takeovers.lost(
+                self._options,
+                taken_over=link.goodbye == TAKEN_OVER,
+                explained=link.goodbye is not None,
+                lived=link.lived,
+            )
+        finally:
+            self._report()
         return False
 
     def _note(self, text: str) -> None:

@@ -142,7 +142,7 @@ class MemoryTransport:
             self._part(session, connection)
         self._report()
         lived = asyncio.get_running_loop().time() - began
-        self._takeovers.lost(options, taken_over=self._taken_over, lived=lived)
+        self._takeovers.lost(options, taken_over=self._taken_over, explained=True, lived=lived)
         await asyncio.sleep(0)
 
     def _part(self, session: Session, connection: Connection) -> None:
