@@ -33,6 +33,8 @@ class Committer:
         self._writer = writer
         self._path = path
         self._waiting: deque[tuple[Batch, Answer[Committed]]] = deque()
+        status = path.stat()
+        self._file = (status.st_dev, status.st_ino)
         self._stopping = threading.Event()
         self._failure: StorageError | None = None
         #: Why commits are waiting; empty when they are not.
@@ -97,6 +99,7 @@ class Committer:
             self._db.execute("BEGIN IMMEDIATE")
             result = work()
             self._db.execute("COMMIT")
+            self._must_be_there()
         except BaseException as error:
             self._roll_back()
             if isinstance(error, sqlite3.Error) and not passes(error):
@@ -106,6 +109,20 @@ class Committer:
             raise
         self._writer.committed()
         return result
+
+    def _must_be_there(self) -> None:
+        """What is written to a file that was deleted is lost with the process, though SQLite writes on."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._file:
+            self._failure = LedgerFailed(
+                "the ledger was deleted or replaced while it was open",
+                where=str(self._path),
+                mend="put it back if you can, then start again",
+            )
+            raise self._failure
 
     def _roll_back(self) -> None:
         self._writer.rolled_back()

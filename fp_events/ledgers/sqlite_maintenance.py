@@ -43,8 +43,9 @@ _RULES = (
     ),
     (
         (
-            "SELECT count(*) FROM (SELECT pipeline, state AS name, count(*) AS number FROM runs WHERE state <> 'finished'"
-            " GROUP BY pipeline, state UNION ALL SELECT pipeline, 'dead_letters', count(*) FROM runs WHERE dead_letter = 1"
+            "SELECT count(*) FROM (SELECT pipeline, state AS name, count(*) AS number FROM runs"
+            " WHERE state <> 'finished' GROUP BY pipeline, state"
+            " UNION ALL SELECT pipeline, 'dead_letters', count(*) FROM runs WHERE dead_letter = 1"
             " GROUP BY pipeline) AS real WHERE number <> coalesce((SELECT value FROM counters"
             " WHERE counters.pipeline = real.pipeline AND counters.name = real.name), 0)"
         ),

@@ -36,10 +36,11 @@ _SKIP = 4
 _REACH = 100_000
 
 _WITHOUT_MESSAGE = "message_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE id = message_id)"
+_LOST = f"state <> 'finished' AND {_WITHOUT_MESSAGE}"
 #: What was saved must agree with itself. A run without its message cannot be executed.
 _MEND = (
-    f"DELETE FROM runs WHERE state <> 'finished' AND {_WITHOUT_MESSAGE}",
-    f"UPDATE runs SET message_id = NULL WHERE {_WITHOUT_MESSAGE}",
+    f"DELETE FROM runs WHERE {_LOST}",  # noqa: S608  # constants
+    f"UPDATE runs SET message_id = NULL WHERE {_WITHOUT_MESSAGE}",  # noqa: S608  # constants
     (
         "DELETE FROM run_messages WHERE NOT EXISTS (SELECT 1 FROM runs WHERE seq = run_seq)"
         " OR NOT EXISTS (SELECT 1 FROM messages WHERE id = message_id)"
@@ -68,9 +69,8 @@ def recover(path: Path, target: Path) -> Mapping[str, int]:
             migrate(db, target, 0)
             db.execute("BEGIN IMMEDIATE")
             counts = {table: _copy(source, db, table) for table in _TABLES}
-            counts["unfinished_without_message"] = _count(
-                db, f"SELECT count(*) FROM runs WHERE state <> 'finished' AND {_WITHOUT_MESSAGE}"
-            )
+            lost = f"SELECT count(*) FROM runs WHERE {_LOST}"  # noqa: S608  # constants
+            counts["unfinished_without_message"] = _count(db, lost)
             for statement in _MEND:
                 db.execute(statement)
             counts["messages_without_run"] = _count(db, "SELECT count(*) FROM messages WHERE uses = 0")
