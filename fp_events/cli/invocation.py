@@ -40,15 +40,10 @@ class Invocation:
         raise UsageError(f"no project here: neither {here} nor a folder above it has {MARKER}", mend=_MEND)
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> Config:
-        """The project's configuration; warnings go to stderr. Raises ConfigError."""
+        """The project's configuration; its warnings are for `check` and `serve` to show. Raises ConfigError."""
         from fp_events import config
 
-        from .output import warn
-
-        loaded = config.load(self.root(), environment=self.environment, overrides=overrides or {})
-        for warning in loaded.warnings:
-            warn(str(warning))
-        return loaded
+        return config.load(self.root(), environment=self.environment, overrides=overrides or {})
 
 
 _MEND = "make one with `fp-events init NAME`, or name its folder with --project"

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def check(context: typer.Context) -> None:
     """Check the ledger for damage."""
-    from fp_events.ledgers import maintenance
+    from fp_events.ledgers import sqlite_maintenance
 
     file = _file(context)
     with waiting(f"checking {file}"):
-        problems = maintenance.check(file)
+        problems = sqlite_maintenance.check(file)
     for problem in problems:
         print(safe(problem))
     if problems:
@@ -39,34 +39,35 @@ def recover(
     target: Annotated[Path | None, typer.Argument(help="The new file; default: beside the ledger.")] = None,
 ) -> None:
     """Copy what can be read of a damaged ledger into a new file. The damaged one stays as it is."""
-    from fp_events.ledgers import maintenance
+    from fp_events.ledgers import sqlite_recover
 
     file = _file(context)
     chosen = target or file.with_suffix(".recovered.db")
     with waiting(f"recovering {file}"):
-        maintenance.recover(file, chosen)
-    note(f"recovered to {chosen}")
+        rows = sqlite_recover.recover(file, chosen)
+    for name, count in rows.items():
+        print(f"{name.replace('_', ' ')}: {count}")
+    note(f"recovered to {chosen}; to go on with it, set ledger.url to it, or move it to {file}")
 
 
 def backup(context: typer.Context, target: Annotated[Path, typer.Argument(help="The file to make.")]) -> None:
     """Copy the ledger, whole and consistent; a daemon may run."""
-    from fp_events.ledgers import maintenance
+    from fp_events.ledgers import sqlite_maintenance
 
     file = _file(context)
     with waiting(f"copying {file}"):
-        maintenance.backup(file, target)
-    note(f"copied to {target}, {size(target.stat().st_size)}")
+        written = sqlite_maintenance.backup(file, target)
+    note(f"copied to {target}, {size(written)}")
 
 
 def vacuum(context: typer.Context) -> None:
     """Give the space of deleted runs back to the file system."""
-    from fp_events.ledgers import maintenance
+    from fp_events.ledgers import sqlite_maintenance
 
     file = _file(context)
-    before = file.stat().st_size
     with waiting(f"vacuuming {file}"):
-        maintenance.vacuum(file)
-    note(f"{size(before)} before, {size(file.stat().st_size)} now")
+        before, after = sqlite_maintenance.vacuum(file)
+    note(f"{size(before)} before, {size(after)} now")
 
 
 def _file(context: typer.Context) -> Path:

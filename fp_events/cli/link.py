@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import BrokerUnavailable
-from fp_events.domain.message import Subscription
+from fp_events.domain.message import ConnectionStatus, Subscription
 from fp_events.domain.ports import Transport
 
 if TYPE_CHECKING:
@@ -44,17 +44,24 @@ def options_for(config: Config, subscriptions: Sequence[Subscription] = ()) -> C
 async def connected(options: ConnectOptions, *, patience: float = PATIENCE) -> AsyncIterator[Transport]:
     """A transport whose subscriptions are made; closed on leaving.
 
-    Raises BrokerUnavailable after `patience` seconds, BrokerRefused where the broker says no.
+    Raises BrokerUnavailable at the first failure and after `patience` seconds, BrokerRefused where the broker says no.
     """
     import anyio
 
     from fp_events.transports.aiomqtt import AiomqttTransport
 
-    transport = AiomqttTransport(options)
+    def changed(status: ConnectionStatus) -> None:
+        if not status.connected and not status.connections and status.last_error:
+            # The transport would try for ever; somebody at a terminal wants to know now.
+            waiting.cancel()
+
+    waiting = anyio.CancelScope()
+    transport = AiomqttTransport(options, on_connection=changed)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(transport.run)
-            with anyio.move_on_after(patience) as waiting:
+            with waiting:
+                waiting.deadline = anyio.current_time() + patience
                 await transport.connected()
             if waiting.cancelled_caught:
                 raise _unavailable(transport, options, patience)
@@ -69,8 +76,11 @@ async def connected(options: ConnectOptions, *, patience: float = PATIENCE) -> A
 
 
 def _unavailable(transport: Transport, options: ConnectOptions, patience: float) -> BrokerUnavailable:
-    why = transport.status().last_error or f"no answer within {patience:g} s"
-    return BrokerUnavailable(why, where=options.address, mend="is the broker running, and mqtt.url right?")
+    mend = "is the broker running, and mqtt.url right?"
+    # The transport's sentence names the address itself.
+    if why := transport.status().last_error:
+        return BrokerUnavailable(why, mend=mend)
+    return BrokerUnavailable(f"no answer within {patience:g} s", where=options.address, mend=mend)
 
 
 def _only(error: BaseException) -> BaseException:

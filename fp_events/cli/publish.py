@@ -112,7 +112,6 @@ async def _send(transport: Transport, burst: Sequence[Publication]) -> None:
             status = transport.status()
             raise BrokerUnavailable(
                 f"the connection was lost with {plural(len(waiting), 'message')} unconfirmed: {status.last_error}",
-                where=status.address,
                 mend="is the broker running?",
             )
         answers = await transport.publish(waiting)

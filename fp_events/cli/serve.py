@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .invocation import Invocation
-from .output import console, safe
+from .output import console, safe, warn
 from .publish import UrlOption
 from .texts import plural
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from fp_events.app import ServeReport
     from fp_events.runtime.options import ServeInfo
 
 #: MQTT's first reason code that says no (MQTT 5, 3.9.3).
@@ -42,16 +43,23 @@ def serve(
     raise typer.Exit(app.serve(config, on_ready=_announce, fail_fast=fail_fast))
 
 
-def _announce(info: ServeInfo) -> None:
-    """Say what is served: to a person, or as one event of the log."""
+def _announce(report: ServeReport) -> None:
+    """Say what is served: to a person, or as events of the log."""
     if sys.stderr.isatty():
-        console(stderr=True).print(_banner(info))
+        for warning in report.warnings:
+            warn(str(warning))
+        console(stderr=True).print(_banner(report))
         return
     import structlog
 
-    structlog.get_logger("fp_events.cli").info(
+    log = structlog.get_logger("fp_events.cli")
+    for warning in report.warnings:
+        log.warning("configuration_doubtful", what=warning.what, where=warning.where, mend=warning.mend)
+    info = report.info
+    log.info(
         "serving",
         broker=info.address,
+        embedded=report.embedded or None,
         subscriptions=[
             {"filter": text, "qos": qos, "pipelines": list(names)} for text, qos, names in info.subscriptions
         ],
@@ -60,10 +68,12 @@ def _announce(info: ServeInfo) -> None:
     )
 
 
-def _banner(info: ServeInfo) -> Text:
+def _banner(report: ServeReport) -> Text:
     from rich.text import Text
 
-    lines = [Text.assemble(("serving", "bold green"), f" from {info.address}, ledger {safe(info.ledger)}")]
+    info = report.info
+    broker = f"{info.address} ({report.embedded})" if report.embedded else info.address
+    lines = [Text.assemble(("serving", "bold green"), f" from {safe(broker)}, ledger {safe(info.ledger)}")]
     for topic, qos, names in info.subscriptions:
         told = ("refused by the broker", "red") if qos >= _REFUSAL else (f"qos {qos}", "dim")
         lines.append(Text.assemble("  ", (safe(topic), "cyan"), "  ", told, f"  {', '.join(names)}"))
