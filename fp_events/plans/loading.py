@@ -147,12 +147,9 @@ class Generation:
             module = builtins.__import__(name, globals_, locals_, tuple(fromlist or ()), 0)
             load_extensions_for(name, tuple(fromlist or ()))
             return module
-        with LOCK:
-            full = f"{self.package}.{name}"
-            if fromlist:
-                return builtins.__import__(full, globals_, locals_, tuple(fromlist), 0)
-            self._import(full)
-            return sys.modules[f"{self.package}.{name.partition('.')[0]}"]
+        # Not under our lock: the import system has its own, for each module, and the two could wait for each other.
+        found = builtins.__import__(f"{self.package}.{name}", globals_, locals_, tuple(fromlist or ()), 0)
+        return found if fromlist else sys.modules[f"{self.package}.{name.partition('.')[0]}"]
 
     def _import(self, full: str) -> ModuleType:
         before = set(sys.modules)
@@ -162,7 +159,9 @@ class Generation:
             # What was imported half-way must not be found by the next try.
             for name in set(sys.modules) - before:
                 if self.contains(name):
-                    del sys.modules[name]
+                    sys.modules.pop(name, None)
+            # The file that was missing may be there next time.
+            self._local.clear()
             raise
 
     def _locate(self, name: str) -> Path | None:
@@ -219,6 +218,10 @@ class _Loader(SourceFileLoader):
         """Run the module's code."""
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import_of(self._generation)}
         super().exec_module(module)
+        for value in vars(module).values():
+            # Tracebacks and `retry_exceptions` know them by this name; type hints are not looked up through them.
+            if isinstance(value, type) and issubclass(value, BaseException) and value.__module__ == module.__name__:
+                value.__module__ = public_name(module.__name__)
 
 
 def _import_of(reference: weakref.ref[Generation]) -> Any:

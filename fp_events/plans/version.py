@@ -120,7 +120,7 @@ class _Fingerprint:
 
     def _class(self, kind: type) -> list[Any]:
         self.text(f"class {public_text(kind.__module__)}.{kind.__qualname__}")
-        if not self._inside(kind.__module__):
+        if not self._inside(kind.__module__) and not self._is_own_exception(kind):
             return []
         parts: list[Any] = list(kind.__bases__)
         for name, member in sorted(vars(kind).items()):
@@ -150,6 +150,13 @@ class _Fingerprint:
         if kind.__module__.partition(".")[0] in {"hamilton", "functools"}:
             return [_fields(value)]
         return []
+
+    def _is_own_exception(self, kind: type) -> bool:
+        """Exceptions of the project carry the public name of their module."""
+        if self._generation is None or not issubclass(kind, BaseException):
+            return False
+        module = sys.modules.get(f"{self._generation.package}.{kind.__module__}")
+        return module is not None and vars(module).get(kind.__name__) is kind
 
     def _inside(self, module: str | None) -> bool:
         return self._generation is not None and module is not None and self._generation.contains(module)

@@ -16,6 +16,7 @@ import typing
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,14 @@ def _made_up(hint: Any) -> Any:
         return _made_up(typing.get_args(hint)[0])
     if origin is typing.Union:
         return _made_up(typing.get_args(hint)[0])
-    simple: dict[Any, Any] = {str: "a", bool: True, int: 3, float: 2.5, bytes: b"a"}
+    simple: dict[Any, Any] = {
+        str: "a",
+        bool: True,
+        int: 3,
+        float: 2.5,
+        bytes: b"a",
+        datetime: datetime(2024, 5, 1, tzinfo=UTC),
+    }
     if origin in simple:
         return simple[origin]
     kind = getattr(origin, "__name__", "")

@@ -57,7 +57,7 @@ def compare(
     )
     equal, same_error, different = [], [], {}
     for name in names:
-        if not same(expected[name], actual[name]):
+        if not same(expected[name], actual[name]) and not _both_refuse(expected[name], actual[name]):
             different[name] = f"driver {expected[name]!r}, plan {actual[name]!r}"
         elif isinstance(expected[name], _Raised):
             same_error.append(name)
@@ -84,6 +84,12 @@ def _value(name: str, run: Callable[[list[str]], Mapping[str, Any]]) -> Any:
         # Hamilton has no class for a missing input.
         missing = isinstance(error, InputInvalid) or "Required input" in str(error)
         return _Raised("missing input" if missing else type(error).__name__, str(error))
+
+
+def _both_refuse(expected: Any, actual: Any) -> bool:
+    """The driver refuses an input of a wrong type before it calls the function that the plan sees fail."""
+    raised = isinstance(expected, _Raised) and isinstance(actual, _Raised)
+    return raised and "Type requirement mismatch" in expected.text
 
 
 def _driver(catalogue: Catalogue, pipeline: Pipeline, *, dynamic: bool, asynchronous: bool) -> Any:

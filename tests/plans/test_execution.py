@@ -95,7 +95,7 @@ def test_an_error_passes_unchanged_and_its_node_is_known(project: Project) -> No
     plan = project.catalogue.plan(project.pipeline(source))
     with pytest.raises(Exception, match="5") as caught:
         plan.execute({"start": 5})
-    assert "Broken" == type(caught.value).__name__
+    assert "pipelines.work.Broken" == f"{type(caught.value).__module__}.{type(caught.value).__qualname__}"
     assert "pair" == plan.failed_node(caught.value)
     assert "" == plan.failed_node(ValueError("from elsewhere"))
 

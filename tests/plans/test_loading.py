@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fp_events.domain.errors import ConfigError
 from fp_events.domain.pipeline import Pipeline
 from fp_events.plans.catalogue import Catalogue
 from fp_events.plans.loading import public_name
@@ -21,12 +22,14 @@ from .projects import Project
 WORK = """
     import hooks
     from pipelines import common
-    from pipelines.common import Scale, helper
+    from pipelines.common import Missing, Scale, helper
     from . import common as same
     from .deep.inside import CONSTANT
 
     def scaled(x: int, unused: int = 0) -> int:
         '''A docstring.'''
+        if unused:
+            raise Missing()
         return helper(x) * CONSTANT + hooks.offset()
 
     def other(x: int) -> int:
@@ -34,6 +37,10 @@ WORK = """
 """
 COMMON = """
     LIMIT = 10
+
+    class Missing(Exception):
+        def __init__(self) -> None:
+            super().__init__("it is missing")
 
     class Scale:
         factor = 2
@@ -177,6 +184,7 @@ def _replace(project: Project, path: str, old: str, new: str) -> None:
         _common("factor = 2", "factor = 4"),
         _common("inner(x) + 1", "inner(x) + 2"),
         _common("x * self.factor", "x + self.factor"),
+        _common("it is missing", "it is there"),
         lambda project: _replace(project, "hooks.py", "100", "101"),
         lambda project: _replace(project, "pipelines/deep/inside.py", "3", "4"),
     ],
@@ -299,3 +307,12 @@ def test_a_failing_node_logs_nothing(project: Project, caplog: pytest.LogCapture
     assert plan.through_driver
     assert "inverse" == plan.failed_node(caught.value)
     assert [] == caplog.records
+
+
+def test_a_file_that_was_missing_is_found_once_it_is_there(project: Project) -> None:
+    """A failed import does not settle what belongs to the project."""
+    source = "import helpers\n\n\ndef a(x: int) -> int:\n    return helpers.double(x)\n"
+    with pytest.raises(ConfigError, match="'helpers'"):
+        project.catalogue.plan(project.pipeline(source))
+    project.write("helpers.py", "def double(x: int) -> int:\n    return 2 * x\n")
+    assert {"a": 4} == project.catalogue.plan(project.pipeline()).execute({"x": 2})
