@@ -8,7 +8,7 @@
 PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 
 # Stamps: what stands in the virtual environment, so that a repeated call does nothing.
 RUNTIME := $(VENV)/.runtime
@@ -39,10 +39,10 @@ bench: $(DEV) ## measure; prints tables and writes JSON
 	$(BIN)/python -m benchmarks
 
 # No options: an address belongs to the machine that installs.
-COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(UPGRADE) --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-options
 
-lock: $(DEV) ## choose versions and hashes anew for what pyproject.toml asks; with Python 3.11, the oldest supported
+lock: $(DEV) ## lock what pyproject.toml asks, with Python 3.11, the oldest supported; make lock UPGRADE=-U: newest versions
 	$(COMPILE) --extra dev --constraint requirements-build.in --output-file requirements-dev.txt pyproject.toml
 	$(COMPILE) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
 	$(COMPILE) --constraint requirements-dev.txt --output-file requirements-build.txt requirements-build.in
