@@ -32,12 +32,14 @@ class CompiledPlan:
         self.outputs: Sequence[str] = selection.outputs
         self.is_async = is_async(selection)
         self.has_sync_nodes = has_sync_nodes(selection)
-        self._optional = tuple(name for name, required in selection.inputs.items() if not required)
+        optional = [name for name, required in selection.inputs.items() if not required]
+        #: A bit for each optional input: a set of them is a number, and cheap to look up.
+        self._optional = tuple((name, 1 << number) for number, name in enumerate(optional))
         self._concurrent = self.is_async and is_concurrent(selection)
-        self._variants: dict[frozenset[str], Any] = {}
+        self._variants: dict[int, Any] = {}
         self._programs: dict[str, Program] = {}
         #: The variant without optional inputs; for most plans the only one.
-        self._plain = self._variant(frozenset())
+        self._plain = self._variant(0)
 
     def execute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Run every node once; a plan with awaiting nodes gets an event loop of its own.
@@ -77,10 +79,14 @@ class CompiledPlan:
         return ""
 
     def _choose(self, inputs: Mapping[str, Any]) -> Any:
-        present = frozenset([name for name in self._optional if name in inputs])
-        return self._variants.get(present) or self._variant(present)
+        mask = 0
+        for name, bit in self._optional:
+            if name in inputs:
+                mask |= bit
+        return self._variants.get(mask) or self._variant(mask)
 
-    def _variant(self, present: frozenset[str]) -> Any:
+    def _variant(self, mask: int) -> Any:
+        present = frozenset(name for name, bit in self._optional if mask & bit)
         run: Any
         if self._concurrent:
             run = Concurrent(self.selection, present)
@@ -89,7 +95,7 @@ class CompiledPlan:
             program = straight(self.selection, present, asynchronous=self.is_async)
             run = program.function("run")
         self._programs[program.filename] = program
-        self._variants[present] = run
+        self._variants[mask] = run
         return run
 
     def _refuse_missing(self, inputs: Mapping[str, Any], error: KeyError) -> None:
