@@ -111,7 +111,7 @@ class Tables:
                 self.settings.pop(name, None)
             else:
                 self.settings[name] = value
-        self.confirmed = max(self.confirmed, batch.confirmed_message_id or 0)
+        self.confirmed = max(self.confirmed, min(batch.confirmed_message_id or 0, self.next_message - 1))
 
     def _accept(self, accepts: Sequence[Accept]) -> tuple[Accepted, ...]:
         keys = {run.dedup_key for accept in accepts for run in accept.runs if run.dedup_key is not None}

@@ -76,21 +76,23 @@ def connect(path: Path, *, synchronous: Literal["full", "normal"] = "full") -> s
     return db
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing and never copies the log."""
-    db = _connect(path, f"{path.absolute().as_uri()}?mode=rw")
+def connect_reader(path: Path, *, damaged: bool = False) -> sqlite3.Connection:
+    """A connection that changes nothing and never copies the log; `damaged`: it also reads a file cut short."""
+    db = _connect(path, f"{path.absolute().as_uri()}?mode=rw", damaged=damaged)
     db.execute("PRAGMA query_only = ON")
     db.execute("PRAGMA wal_autocheckpoint = 0")
     db.row_factory = sqlite3.Row
     return db
 
 
-def _connect(path: Path, uri: str) -> sqlite3.Connection:
+def _connect(path: Path, uri: str, *, damaged: bool = False) -> sqlite3.Connection:
     try:
         # The thread that opens a connection is the only one that uses it, but for closing.
         db = sqlite3.connect(
             uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, cached_statements=512, check_same_thread=False
         )
+        if damaged:
+            db.execute("PRAGMA writable_schema = ON")  # SQLite's word for "read on, whatever is missing"
         # No memory map: a read error would be a signal that ends the process, not an error.
         db.execute("PRAGMA mmap_size = 0")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

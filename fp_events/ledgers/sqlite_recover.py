@@ -83,7 +83,7 @@ def recover(path: Path, target: Path) -> Mapping[str, int]:
 def _readable(path: Path) -> sqlite3.Connection:
     """A connection to what is there; an unreadable beginning cannot be helped."""
     try:
-        db = connect_reader(path)
+        db = connect_reader(path, damaged=True)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         db.execute("SELECT name FROM sqlite_master").fetchall()
     except (sqlite3.Error, StorageError) as error:

@@ -72,9 +72,11 @@ class BatchWriter:
             write_rows(db, _REFUSED, 2, refused, ") AS v WHERE outbox.event_id = v.column1")
         if batch.settings:
             _write_settings(db, batch.settings)
-        if batch.confirmed_message_id is not None and batch.confirmed_message_id > self._mark:
-            self._mark = batch.confirmed_message_id
-            db.execute(_MARK, ("confirmed", self._mark))
+        # A mark above the last row would hide redeliveries of messages to come.
+        mark = min(batch.confirmed_message_id or 0, self._acceptor.next_message - 1)
+        if mark > self._mark:
+            self._mark = mark
+            db.execute(_MARK, ("confirmed", mark))
         write_counts(db, counts)
         return Committed(accepted=accepted, stale=frozenset(changer.stale))
 
