@@ -98,6 +98,8 @@ class Link:
         self._over = False
         self._refusal = ""
         self._descriptor = -1
+        #: When the socket last took or gave something.
+        self._heard = self._loop.time()
         self._now: datetime | None = None
         self._began = 0.0
         #: Seconds from CONNACK to the end.
@@ -143,15 +145,21 @@ class Link:
 
     async def tick(self) -> None:
         """Keepalive and probes, for as long as the connection lives."""
+        paho = self._paho
         while not self._over:
             await asyncio.sleep(TICK)
             self._read()
+            silence = self._loop.time() - self._heard
+            patience = paho.keepalive / 2
             if self._paused:
                 # The answer to our ping may be in what we do not read.
-                self._paho._ping_t = 0.0  # a paused connection is not a dead one
-            elif self._acks.unconfirmed and not self._probes:
-                self._paho._send_pingreq()  # paho has no door for a ping
-            self._paho.loop_misc()
+                paho._ping_t = 0.0  # a paused connection is not a dead one
+            elif self._probes and silence > patience:
+                self.abort("the connection was lost (the broker has not answered in time)")
+                return
+            elif not self._probes and (self._acks.unconfirmed or silence >= patience):
+                paho._send_pingreq()  # paho has no door for a ping
+            paho.loop_misc()
 
     # -- outward
 
@@ -307,8 +315,12 @@ class Link:
     def _resume(self) -> None:
         if self._descriptor >= 0 and not self._reading:
             self._reading = True
-            self._loop.add_reader(self._descriptor, self._read)
-            self._read()
+            self._loop.add_reader(self._descriptor, self._readable)
+            self._readable()
+
+    def _readable(self) -> None:
+        self._heard = self._loop.time()
+        self._read()
 
     def _read(self) -> None:
         """Read packets until the socket is empty, the inbox full, or it is somebody else's turn."""
@@ -350,6 +362,7 @@ class Link:
             except OSError:
                 paho._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)  # what `loop_write` does
                 return
+            self._heard = self._loop.time()
             self._watch_writable(not flushed)
             if not flushed:
                 return
