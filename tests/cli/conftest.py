@@ -26,6 +26,10 @@ def count(value: float, previous_count: int | None) -> int:
     return (previous_count or 0) + 1
 
 
+def doubled(value: float) -> float:
+    return 2 * value
+
+
 def total(source: str, count: int, value: float) -> dict:
     return {"source": source, "count": count, "value": value}
 '''
@@ -136,19 +140,32 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         daemon.kill()
 
 
-@pytest.fixture
-def fp(live: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
-    """Call the program in the live project, in this process."""
-    monkeypatch.chdir(live)
-    monkeypatch.delenv("FP_EVENTS_ENV", raising=False)
+class Program:
+    """The program in this process, which is much quicker than a process of its own."""
 
-    def run(*arguments: str) -> Ended:
-        capsys.readouterr()
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys = capsys
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, arguments: Sequence[str], cwd: Path) -> Ended:
+        """Call it in a folder."""
+        self._monkeypatch.chdir(cwd)
+        self._capsys.readouterr()
         code = main(arguments)
-        captured = capsys.readouterr()
+        captured = self._capsys.readouterr()
         return Ended(code, captured.out, captured.err)
 
-    return run
+
+@pytest.fixture
+def program(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Call the program in this process."""
+    return Program(capsys, monkeypatch)
+
+
+@pytest.fixture
+def fp(live: Path, program: Program) -> Callable[..., Ended]:
+    """Call the program in the live project."""
+    return lambda *arguments: program(arguments, live)
 
 
 @pytest.fixture(autouse=True)
