@@ -22,7 +22,7 @@ from .plant import Plant, Reading
 from .texts import plural
 
 _FOLDER = ".fp-events-demo"
-#: Seconds: what a visitor watches, between two lines of a log, and for the last results to come.
+#: Seconds: what a visitor watches, between two lines of a log, and for results that are still to come.
 _SECONDS, _LINE_EVERY, _AFTER = 45.0, 3.0, 3.0
 #: Seconds between two bursts of readings, and between two pictures.
 _STEP = 0.1
@@ -75,6 +75,9 @@ async def _show(folder: Path, child: Any, seen: list[Figures], *, seconds: float
         tasks.start_soon(_watch, transport, figures)
         plant = Plant()
         await _send(transport, figures, list(plant.history(datetime.now(UTC))), live=False)
+        with anyio.move_on_after(_AFTER):
+            # Live readings are timed: they shall not stand in the history's queue.
+            await figures.settled()
         await _play(transport, figures, plant, seconds=seconds, rate=rate, live=live)
         with anyio.move_on_after(_AFTER):
             await figures.settled()

@@ -10,6 +10,7 @@ from .texts import duration, plural
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.table import Table
 
 _ZONE_STYLES = {"A": "green", "B": "green", "C": "yellow", "D": "red"}
 
@@ -24,8 +25,9 @@ def line(figures: Figures, seconds: float) -> str:
 
 
 def screen(figures: Figures, seconds: float, limit: float) -> Group:
-    """The state of things as tables."""
+    """The state of things as tables, in the 24 lines of the smallest terminal."""
     from rich.console import Group
+    from rich.table import Table
     from rich.text import Text
 
     head = Text.assemble(
@@ -36,37 +38,51 @@ def screen(figures: Figures, seconds: float, limit: float) -> Group:
         f", {figures.failed} failed, {figures.rate():.0f} runs/s, ",
         f"from publish to result {_latencies(figures)}\n",
     )
-    return Group(head, *_tables(figures))
+    side_by_side = Table.grid(padding=(0, 6))
+    side_by_side.add_row(_machines(figures), _energy(figures))
+    return Group(head, side_by_side, "", _alerts(figures))
 
 
-def _tables(figures: Figures) -> list[Group]:
-    from rich.console import Group
+def _table(title: str, *columns: str) -> Table:
     from rich.table import Table
+
+    return Table(
+        *columns, title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
+
+
+def _machines(figures: Figures) -> Table:
     from rich.text import Text
 
-    machines = Table("line", "temperature", "vibration", "crest", "zone", title="machines", title_justify="left")
+    table = _table("machines", "line", "temperature", "vibration", "crest", "zone")
     for name in LINES:
         health = figures.health.get(name, {})
         zone = str(health.get("zone", ""))
         vibration = f"{health['rms']:.2f} mm/s" if health else ""
-        machines.add_row(
-            name,
-            figures.latest.get(name, ""),
-            vibration,
-            str(health.get("crest_factor", "")),
-            Text(zone, style=_ZONE_STYLES.get(zone, "")),
-        )
-    energy = Table("site", "last", "day", "kWh", title="energy", title_justify="left")
+        crest = str(health.get("crest_factor", ""))
+        style = _ZONE_STYLES.get(zone, "")
+        table.add_row(name, figures.latest.get(name, ""), vibration, crest, Text(zone, style=style))
+    return table
+
+
+def _energy(figures: Figures) -> Table:
+    table = _table("energy", "site", "last", "day", "kWh")
     for name in SITES:
         day = figures.summaries.get(name, {})
         kwh = f"{day['kwh']:.1f}" if day else ""
-        energy.add_row(name, figures.latest.get(name, ""), str(day.get("date", "")), kwh)
-    alerts = Table("line", "what", "value", "z", "at", title=plural(figures.alert_count, "alert"), title_justify="left")
+        table.add_row(name, figures.latest.get(name, ""), str(day.get("date", "")), kwh)
+    return table
+
+
+def _alerts(figures: Figures) -> Table:
+    from rich.text import Text
+
+    table = _table(plural(figures.alert_count, "alert"), "line", "what", "value", "z-score", "at")
     for alert in reversed(figures.alerts):
         style = "red" if alert["kind"].endswith("high") else "cyan"
         at = str(alert["measured_at"])[11:19]
-        alerts.add_row(alert["line"], Text(alert["kind"], style=style), str(alert["value"]), str(alert["z_score"]), at)
-    return [Group(machines), Group(energy), Group(alerts)]
+        table.add_row(alert["line"], Text(alert["kind"], style=style), str(alert["value"]), str(alert["z_score"]), at)
+    return table
 
 
 def _latencies(figures: Figures) -> str:
