@@ -25,6 +25,7 @@ demo: $(RUNTIME) ## set everything up, then show messages going through the samp
 
 test: check ## set everything up, then all checks and all tests; a missing real part is a failure
 	@scripts/ensure-mosquitto
+	@command -v openssl >/dev/null || { echo "Installing openssl: the tests make certificates with it."; scripts/apt-install openssl; }
 	CI=true $(BIN)/python -m pytest
 
 check: $(DEV) ## lint, format, types, layers, lock files
