@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
+import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -108,8 +109,9 @@ class Mosquitto:
         async with asyncio.timeout(PATIENCE):
             while process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(number)
-                    process.send_signal(signal.SIGCONT)
+                    # Not `process.send_signal`: it reaps the child behind the back of asyncio, which then warns.
+                    os.kill(process.pid, number)
+                    os.kill(process.pid, signal.SIGCONT)
                 # A SIGTERM in the moment between its "running" and its main loop is forgotten: send another.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(process.wait(), 0.5)

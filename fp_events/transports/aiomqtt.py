@@ -239,4 +239,4 @@ class AiomqttTransport:
 
     def _has_room(self) -> None:
         if self._link is not None:
-            self._link.resume()
+            self._link.has_room()

@@ -1,0 +1,95 @@
+"""Publications as packets, within what the broker allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.exception import MQTTException
+
+from fp_events.domain.message import Publication
+
+from ._aiomqtt_publish import encode_properties
+from ._sender import CannotSend
+
+#: Unanswered publications where the broker names no Receive Maximum; some brokers stop at 100.
+WINDOW = 100
+#: Unanswered publications at most: packet identifiers must not come round while in use.
+MAX_WINDOW = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the broker's CONNACK allows (MQTT 5, 3.2.2.3)."""
+
+    session_present: bool = False
+    receive_maximum: int = WINDOW
+    maximum_qos: int = 2
+    retain: bool = True
+    #: Bytes of a packet; 0: no limit.
+    maximum_packet: int = 0
+    subscription_ids: bool = False
+
+    @classmethod
+    def of(cls, flags: Any, properties: Any, *, mqtt5: bool) -> Limits:
+        if not mqtt5:
+            return cls(session_present=bool(flags.session_present))
+        known = vars(properties)
+        return cls(
+            session_present=bool(flags.session_present),
+            receive_maximum=min(known.get("ReceiveMaximum", 65535), MAX_WINDOW),
+            maximum_qos=known.get("MaximumQoS", 2),
+            retain=bool(known.get("RetainAvailable", 1)),
+            maximum_packet=known.get("MaximumPacketSize", 0),
+            subscription_ids=bool(known.get("SubscriptionIdentifierAvailable", 1)),
+        )
+
+
+class Outgoing:
+    """Queues PUBLISH packets with paho; `note` is told what is done otherwise than asked."""
+
+    def __init__(self, paho: Client, limits: Limits, *, mqtt5: bool, note: Callable[[str], None]) -> None:
+        self._paho = paho
+        self._limits = limits
+        self._mqtt5 = mqtt5
+        self._note = note
+
+    def write(self, publication: Publication) -> int:
+        """Queue a PUBLISH packet; its identifier."""
+        qos, retain = self._allowed(publication)
+        topic = publication.topic
+        if not topic or "\0" in topic:
+            raise CannotSend("the topic is empty or contains a NUL character")
+        try:
+            properties = encode_properties(publication.properties) if self._mqtt5 else None
+            self._check_size(publication, properties)
+            while True:
+                info = self._paho.publish(topic, publication.payload, qos, retain, properties)
+                if info.rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+                    return info.mid if qos else 0
+                # The identifier is in use by a publication unanswered for 65,535 others: take the next.
+        except (ValueError, MQTTException) as error:
+            raise CannotSend(str(error)) from error
+
+    def _allowed(self, publication: Publication) -> tuple[int, bool]:
+        qos, retain = publication.qos, publication.retain
+        if qos > self._limits.maximum_qos:
+            qos = self._limits.maximum_qos
+            self._note(f"the broker takes QoS {qos} at most: publications above are sent at {qos}")
+        if retain and not self._limits.retain:
+            retain = False
+            self._note("the broker does not retain messages: retained publications are sent without the flag")
+        return qos, retain
+
+    def _check_size(self, publication: Publication, properties: Any) -> None:
+        limit = self._limits.maximum_packet
+        if not limit:
+            return
+        # Fixed header 5, topic length 2, packet identifier 2 (MQTT 5, 3.3), properties at least 1.
+        size = 9 + len(publication.topic.encode()) + len(publication.payload)
+        size += len(properties.pack()) if properties is not None else 1
+        if size > limit:
+            raise CannotSend(f"packet too large: {size} bytes, the broker takes {limit}")
