@@ -25,8 +25,9 @@ _CLAIMS = "UPDATE runs SET state='running', due_at=NULL, epoch=v.column2, attemp
 _WAITS = "UPDATE runs SET state='waiting', due_at=v.column2, version=v.column3 FROM ("
 _FINISHES = (
     "UPDATE runs SET state='finished', outcome=v.column2, dead_letter=v.column3, started_at=v.column4,"
-    " finished_at=v.column5, duration=v.column6, version=v.column7, outbox_from=coalesce(outbox_from, v.column8),"
-    " outbox_to=coalesce(v.column9, outbox_to), outputs=v.column10 FROM ("
+    " finished_at=v.column5, duration=v.column6, version=v.column7, outputs=v.column8,"
+    " outbox_from=min(coalesce(outbox_from, v.column9), coalesce(v.column9, outbox_from)),"
+    " outbox_to=max(coalesce(outbox_to, v.column10), coalesce(v.column10, outbox_to)) FROM ("
 )
 _BY_SEQ = ") AS v WHERE runs.seq = v.column1"
 _REOPENED = (
@@ -126,9 +127,9 @@ class Changer:
             finished_at,
             finish.duration,
             finish.version,
+            finish.values,
             first,
             last,
-            finish.values,
         )
         if finish.facts is not None:
             self._add_attempt(facts.seq, finish.attempt, finish.facts)

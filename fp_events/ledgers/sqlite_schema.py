@@ -54,7 +54,7 @@ _FIRST = (
         finished_at INTEGER,
         duration REAL NOT NULL DEFAULT 0.0, -- seconds
         version TEXT NOT NULL DEFAULT '',
-        outbox_from INTEGER, -- first and last row of the outbox that this run wrote
+        outbox_from INTEGER, -- the rows of the outbox that this run wrote lie between these
         outbox_to INTEGER,
         request BLOB,
         outputs BLOB

@@ -41,7 +41,8 @@ class BatchWriter:
             next_message=_next(db, "SELECT max(id) FROM messages", max(marks.get("message", 0), self._confirmed)),
             window=self._window,
         )
-        self._next_outbox = _next(db, "SELECT max(seq) FROM outbox", marks.get("outbox", 0))
+        # Numbers of publications that were sent may be used again by the next owner.
+        self._next_outbox = _next(db, "SELECT max(seq) FROM outbox", 0)
         self._load_window()
 
     def _load_window(self) -> None:
@@ -81,14 +82,9 @@ class BatchWriter:
         return Committed(accepted=accepted, stale=frozenset(changer.stale))
 
     def keep_numbers(self) -> None:
-        """Write down which numbers were used, before rows that show it are deleted."""
-        used = {
-            "seq": self._acceptor.next_seq - 1,
-            "message": self._acceptor.next_message - 1,
-            "outbox": self._next_outbox - 1,
-        }
-        for name, value in used.items():
-            self._db.execute(_MARK, (name, value))
+        """Write down which numbers of runs and messages were used, before rows that show it are deleted."""
+        for name, following in (("seq", self._acceptor.next_seq), ("message", self._acceptor.next_message)):
+            self._db.execute(_MARK, (name, following - 1))
 
     def committed(self) -> None:
         """The transaction is durable."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fp_events.domain.ports import Ledger
-from fp_events.domain.records import Accept, Batch, Refused, RetentionPolicy, RunQuery, TransportKey
+from fp_events.domain.records import Accept, Batch, Refused, Reopen, RetentionPolicy, RunQuery, TransportKey
 from fp_events.domain.run import Cause, Outcome, RunState
 from fp_events.ledgers.sqlite import SqliteLedger
 
@@ -113,13 +113,28 @@ async def test_numbers_are_not_used_again(house: House, ledger: Ledger) -> None:
 
     ledger = await house.crash()
     await ledger.open()
-    answer = await ledger.commit(accepted("r2", state=RunState.RUNNING))
-    await ledger.commit(finished(finish("r2", publications=(publication("e2"),))))
+    answer = await ledger.commit(accepted("r2"))
 
     run = await ledger.run("r2")
-    (unsent,) = await ledger.unsent(after_seq=0, limit=9)
     assert run is not None
-    assert (2, 2, 2) == (answer.accepted[0].message_id, run.seq, unsent.seq)
+    assert (2, 2) == (answer.accepted[0].message_id, run.seq)
+
+
+async def test_a_retried_run_is_kept_until_its_new_result_is_sent(house: House, ledger: Ledger) -> None:
+    """However its rows in the outbox are numbered after a restart."""
+    await ended(ledger, "first", 0)
+    await ended(ledger, "retried", 0, dead_letter=True)
+    ledger = await house.crash()
+    await ledger.open()
+    await ledger.commit(Batch(reopened=(Reopen(run_id="retried"),)))
+    await ledger.commit(claim("retried", 2))
+    await ledger.commit(finished(finish("retried", 2, publications=(publication("again"),))))
+
+    before = await ledger.prune(replace(KEEP, runs_age=1.0), at(10))
+    await ledger.commit(Batch(sent=("again",)))
+    after = await ledger.prune(replace(KEEP, runs_age=1.0), at(10))
+
+    assert (1, 1) == (before, after)
 
 
 async def test_refused_publications_are_kept_like_dead_letters(ledger: Ledger) -> None:
