@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from fp_events.domain.errors import InputInvalid, Rejected
+from fp_events.domain.errors import Rejected
 from fp_events.domain.mapping import compile_inputs, scope_of
 from fp_events.domain.message import Properties, Publication
 from fp_events.domain.pipeline import Format, Output, Pipeline
@@ -61,7 +61,6 @@ class _Compiled:
 
     plan: Plan
     wanted: frozenset[str]
-    required: frozenset[str]
     #: `params` and `run.inputs`, as far as the plan asks for them.
     base: Mapping[str, Any]
     mappers: tuple[Callable[..., dict[str, Any]], ...]
@@ -118,12 +117,12 @@ class PipelineHandler:
         pipeline = self._pipeline
         wanted = frozenset(plan.inputs)
         base = {name: value for name, value in {**pipeline.params, **pipeline.inputs}.items() if name in wanted}
-        base |= dict.fromkeys((name for name in pipeline.state.values() if name in wanted), None)
+        # A key's first run: None, or the parameter's own default where it has one.
+        base |= dict.fromkeys((name for name in pipeline.state.values() if plan.inputs.get(name)), None)
         computed = set(plan.outputs)
         return _Compiled(
             plan=plan,
             wanted=wanted,
-            required=frozenset(name for name, required in plan.inputs.items() if required),
             base=base,
             mappers=tuple(compile_inputs(trigger, wanted) for trigger in pipeline.triggers),
             outputs=tuple(
@@ -156,13 +155,6 @@ class PipelineHandler:
             state = self._formats.decode_state(attempt.state)
             inputs.update(
                 (name, state.get(node)) for node, name in self._pipeline.state.items() if name in compiled.wanted
-            )
-        if not compiled.required <= inputs.keys():
-            missing = ", ".join(sorted(compiled.required - inputs.keys()))
-            raise InputInvalid(
-                f"the run has no value for input {missing}",
-                where=self._pipeline.where,
-                mend="map it, or give it under run.inputs, params or the command's inputs",
             )
         scope["pipeline"] = self._pipeline.name
         scope["key"] = attempt.key or ""
