@@ -12,6 +12,8 @@ import typer
 
 from fp_events.domain.errors import StorageError, UsageError
 
+from .output import note
+
 PipelineArgument = Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's name.")]
 PipelineOption = Annotated[str | None, typer.Option("--pipeline", "-p", help="Only this pipeline.")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="At most so many.")]
@@ -36,6 +38,8 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def read_source(source: str) -> bytes:
     """``-`` is stdin, ``@file`` a file, anything else is itself."""
     if source == "-":
+        if sys.stdin.isatty():
+            note("reading from this terminal; Ctrl-D ends it")
         return sys.stdin.buffer.read()
     if source.startswith("@"):
         try:

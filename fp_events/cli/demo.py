@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -17,13 +15,13 @@ from fp_events.domain.message import Publication, Subscription
 from fp_events.domain.ports import Transport
 
 from .demo_figures import Figures
-from .output import console, note
+from .output import note
 from .plant import Plant, Reading
 from .texts import plural
 
 _FOLDER = ".fp-events-demo"
-#: Seconds: what a visitor watches, between two lines of a log, and for results that are still to come.
-_SECONDS, _LINE_EVERY, _AFTER = 45.0, 3.0, 3.0
+#: Seconds that a visitor watches, and for results that are still to come.
+_SECONDS, _AFTER = 45.0, 3.0
 #: Seconds between two bursts of readings, and between two pictures.
 _STEP = 0.1
 _BURST = 200
@@ -59,13 +57,11 @@ def demo(
 async def _show(folder: Path, child: Any, seen: list[Figures], *, seconds: float, rate: float, live: bool) -> None:
     import anyio
 
-    from fp_events import config
-
-    from .demo_daemon import ready
+    from .demo_daemon import ready, sample_config
     from .link import base_topic, connected, options_for
 
     await ready(folder, child)
-    loaded = config.load(folder)
+    loaded = sample_config(folder)
     base = base_topic(loaded)
     filters = ("alerts/#", "health/#", "energy/#", f"{base}/events/#")
     options = options_for(loaded, [Subscription(filter=each, qos=0, identifier=1) for each in filters])
@@ -89,9 +85,11 @@ async def _play(
 ) -> None:
     import anyio
 
+    from .demo_screen import drawing
+
     start = monotonic()
     sent = 0
-    with _picture(figures, start, seconds, live=live) as draw:
+    with drawing(figures, start, seconds, live=live) as draw:
         while (passed := monotonic() - start) < seconds:
             due = min(int(passed * rate) - sent, _BURST)
             if due > 0:
@@ -117,37 +115,6 @@ async def _watch(transport: Transport, figures: Figures) -> None:
         for delivery in burst:
             figures.see(delivery.message)
         transport.acknowledge(burst)
-
-
-def _picture(
-    figures: Figures, start: float, seconds: float, *, live: bool
-) -> AbstractContextManager[Callable[[], None]]:
-    from .demo_screen import line, screen
-
-    if live:
-        return _live(lambda: screen(figures, monotonic() - start, seconds))
-    due = [0.0]
-
-    def draw() -> None:
-        passed = monotonic() - start
-        if passed >= due[0]:
-            due[0] = passed + _LINE_EVERY
-            print(line(figures, passed), flush=True)
-
-    return nullcontext(draw)
-
-
-def _live(picture: Callable[[], Any]) -> AbstractContextManager[Callable[[], None]]:
-    from contextlib import contextmanager
-
-    from rich.live import Live
-
-    @contextmanager
-    def drawing() -> Any:
-        with Live(picture(), console=console(), auto_refresh=False, transient=False) as display:
-            yield lambda: display.update(picture(), refresh=True)
-
-    return drawing()
 
 
 def _summary(folder: Path, seen: list[Figures]) -> None:

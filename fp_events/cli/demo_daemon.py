@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fp_events.domain.errors import DaemonUnavailable, FpEventsError
+
+if TYPE_CHECKING:
+    from fp_events.config import Config
 
 #: Seconds until the daemon must answer, and until it must have drained.
 _START, _STOP = 30.0, 20.0
@@ -32,7 +37,12 @@ def serving(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
         # A session of its own: Ctrl-C is for us, who stop it in order.
         child = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=_environment(),
         )
     try:
         yield child
@@ -45,13 +55,25 @@ def serving(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
             child.wait()
 
 
+def sample_config(folder: Path) -> Config:
+    """The sample project's settings, as `serving` has them."""
+    from fp_events import config
+
+    return config.load(folder, environ=_environment())
+
+
+def _environment() -> dict[str, str]:
+    # Settings of a real project, its broker above all, are not the demonstration's.
+    return {name: value for name, value in os.environ.items() if not name.startswith("FP_EVENTS_")}
+
+
 async def ready(folder: Path, child: subprocess.Popen[bytes]) -> None:
     """Return when the daemon is connected and subscribed."""
     import anyio
 
-    from fp_events import app, config
+    from fp_events import app
 
-    loaded = config.load(folder)
+    loaded = sample_config(folder)
     with anyio.move_on_after(_START):
         while child.poll() is None:
             try:

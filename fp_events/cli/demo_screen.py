@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from .demo_figures import Figures
+from .output import console
 from .plant import LINES, SITES
 from .texts import duration, plural
 
@@ -12,7 +16,30 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
+#: Seconds between two lines of a log.
+_LINE_EVERY = 3.0
 _ZONE_STYLES = {"A": "green", "B": "green", "C": "yellow", "D": "red"}
+
+
+@contextmanager
+def drawing(figures: Figures, start: float, limit: float, *, live: bool) -> Iterator[Callable[[], None]]:
+    """What draws the state of things when it is called; `start` as `monotonic` has it, `limit` in seconds."""
+    if live:
+        from rich.live import Live
+
+        with Live(console=console(), auto_refresh=False) as display:
+            yield lambda: display.update(screen(figures, monotonic() - start, limit), refresh=True)
+        return
+    due = 0.0
+
+    def draw() -> None:
+        nonlocal due
+        passed = monotonic() - start
+        if passed >= due:
+            due = passed + _LINE_EVERY
+            print(line(figures, passed), flush=True)
+
+    yield draw
 
 
 def line(figures: Figures, seconds: float) -> str:

@@ -7,18 +7,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support import require_program
 
 from .conftest import call
 
 
-def test_the_demonstration_shows_alerts_and_leaves_a_project(tmp_path: Path) -> None:
-    """Exit code 0 means alerts were seen and nothing failed; what ran can be looked at afterwards."""
+def test_the_demonstration_shows_alerts_and_leaves_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 0 means alerts were seen and nothing failed; what ran can be looked at afterwards.
+
+    The settings of a real project in the environment are not the demonstration's.
+    """
     require_program("mosquitto")
+    monkeypatch.setenv("FP_EVENTS_MQTT__URL", "mqtt://a-plant-that-is-real.invalid")
     ended = call(["demo", "--seconds", "2", "--rate", "40", "--no-tty"], tmp_path)
     assert ended.code == 0, ended.out + ended.err
     assert "2 daily summaries" in ended.out
     assert "latency p50" in ended.out
+    monkeypatch.delenv("FP_EVENTS_MQTT__URL")
     folder = tmp_path / ".fp-events-demo"
     found = call(["runs", "list", "-p", "temperature_alerts", "-n", "1000", "--json"], folder).json
     assert {run["outcome"] for run in found} == {"succeeded"}
