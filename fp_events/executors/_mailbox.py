@@ -34,10 +34,12 @@ class Mailbox:
     async def take(self) -> Sequence[Ended]:
         """Everything that is here, at least one."""
         while not self._items:
-            self._waiter = asyncio.get_running_loop().create_future()
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
             try:
-                await self._waiter
+                await waiter
             finally:
-                self._waiter = None
+                # A reader that is cancelled may see its end only after the next one has begun to wait.
+                if self._waiter is waiter:
+                    self._waiter = None
         items, self._items = self._items, []
         return items

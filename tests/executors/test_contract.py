@@ -129,6 +129,18 @@ async def test_a_queued_run_is_cancelled_before_it_begins(executor: Executor) ->
     assert (Ended.CANCELLED, None) == (result.ended, result.failure)
 
 
+async def test_a_new_reader_takes_over_from_a_cancelled_one(executor: Executor) -> None:
+    """A reader that is cancelled takes no result, nor the next reader's turn, with it."""
+    reader = asyncio.create_task(executor.results())
+    await asyncio.sleep(0)
+    executor.submit([attempt("r", "async_sleep", "0.05")])
+
+    reader.cancel()
+    result = await only(executor)
+
+    assert "r" == result.run_id
+
+
 async def test_close_waits_for_what_runs(executor: Executor) -> None:
     """Within its grace, `close` lets an async run end."""
     executor.submit([attempt("r", "async_sleep", "0.1")])
