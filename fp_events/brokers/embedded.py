@@ -54,6 +54,8 @@ class EmbeddedBroker:
         self._amqtt: Broker | None = None
         self._lock: IO[str] | None = None
         self._stopped = anyio.Event()
+        #: A broker that is just being started again must be known before it can be stopped.
+        self._changing = anyio.Lock()
 
     async def start(self) -> BrokerAddress:
         """Adopt or start; the broker answers when this returns.
@@ -87,7 +89,8 @@ class EmbeddedBroker:
             if await self._stops_within(pause):
                 return
             pause, started = min(pause * 2, _LAST_PAUSE), time.monotonic()
-            await self._restart(self._record.port)
+            async with self._changing:
+                await self._restart()
 
     async def stop(self, *, keep: bool = False) -> None:
         """End the broker and wait for it; with `keep`, leave it running for whoever asks next.
@@ -95,14 +98,16 @@ class EmbeddedBroker:
         A broker inside this process always ends; one that another process owns is left alone.
         """
         self._stopped.set()
-        if self._amqtt is not None:
-            await self._amqtt.shutdown()
-        if self._record is not None and not (keep and self._amqtt is None):
-            if self._amqtt is None:
-                await run_sync(end, self._record)
-            await run_sync(write_record, self._folder, replace(self._record, pid=None))
-        self._amqtt = self._record = None
-        self._free_lock()
+        async with self._changing:
+            if self._amqtt is not None:
+                await self._amqtt.shutdown()
+                keep = False
+            if self._record is not None and not keep:
+                if self._amqtt is None:
+                    await run_sync(end, self._record)
+                await run_sync(write_record, self._folder, replace(self._record, pid=None))
+            self._amqtt = self._record = None
+            self._free_lock()
 
     async def _own(self) -> BrokerAddress:
         self._record = await run_sync(survivor, self._folder, self._wanted)
@@ -140,7 +145,10 @@ class EmbeddedBroker:
         await run_sync(write_record, self._folder, record)
         return record
 
-    async def _restart(self, port: int) -> None:
+    async def _restart(self) -> None:
+        if self._record is None:
+            return
+        port = self._record.port
         program = await run_sync(find_mosquitto)
         try:
             if program is None:

@@ -119,6 +119,7 @@ async def test_adopted_broker_is_watched_too(folder: Path) -> None:
             await anyio.sleep(0.05)
         await broker.stop()
     assert read_address(folder) is None
+    assert not answers(port)
 
 
 async def test_interrupt_from_the_terminal_spares_the_broker(folder: Path) -> None:
