@@ -64,7 +64,7 @@ def check(config: Config) -> list[Problem]:
 
 
 def spec_of(pipeline: Pipeline, plan: Plan) -> ExecutorSpec:
-    """Where the pipeline's runs execute: as configured, else threads for ordinary functions, the loop for async ones."""
+    """Where the pipeline's runs execute: as configured, else threads for functions, the loop for async ones."""
     if pipeline.executor is not None:
         return pipeline.executor
     return ExecutorSpec("threadpool" if plan.has_sync_nodes else "local")

@@ -14,6 +14,7 @@ from anyio.to_thread import run_sync
 from fp_events.brokers import EmbeddedBroker, read_address
 from fp_events.brokers.address import read_record
 from fp_events.brokers.probe import answers
+from fp_events.brokers.processes import is_alive
 
 from .clients import publish, subscribe_for_later, take
 
@@ -119,6 +120,21 @@ async def test_adopted_broker_is_watched_too(folder: Path) -> None:
             await anyio.sleep(0.05)
         await broker.stop()
     assert read_address(folder) is None
+    assert not answers(port)
+
+
+async def test_stop_reaches_a_broker_that_is_being_started_again(folder: Path) -> None:
+    """Between its new start and its first answer, it is not forgotten."""
+    broker = EmbeddedBroker(folder)
+    port = (await broker.start()).port
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(broker.run)
+        killed = pid_of_broker(folder)
+        os.kill(killed, signal.SIGKILL)
+        while (started := pid_of_broker(folder)) == killed:
+            await anyio.sleep(0)
+        await broker.stop()
+    assert not is_alive(started, "mosquitto.conf")
     assert not answers(port)
 
 
