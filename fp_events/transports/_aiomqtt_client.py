@@ -12,7 +12,7 @@ from paho.mqtt.properties import Properties
 from fp_events.domain.connection import ConnectOptions, TlsOptions
 from fp_events.domain.errors import ConfigError
 
-from ._aiomqtt_publish import encode_properties, new_properties
+from ._aiomqtt_publish import new_properties, will_properties
 
 #: Seconds that CONNACK, SUBACK, UNSUBACK and our own DISCONNECT may take.
 ANSWER_TIMEOUT = 10.0
@@ -52,7 +52,7 @@ def _will(options: ConnectOptions, *, mqtt5: bool) -> aiomqtt.Will | None:
     will = options.will
     if will is None:
         return None
-    properties = encode_properties(will.properties, PacketTypes.WILLMESSAGE) if mqtt5 else None
+    properties = will_properties(will.properties) if mqtt5 else None
     return aiomqtt.Will(will.topic, will.payload, will.qos, will.retain, properties)
 
 

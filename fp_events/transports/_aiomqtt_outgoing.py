@@ -10,9 +10,9 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.exception import MQTTException
 
-from fp_events.domain.message import Publication
+from fp_events.domain.message import NO_PROPERTIES, Properties, Publication
 
-from ._aiomqtt_publish import encode_properties
+from ._aiomqtt_publish import PackedProperties
 from ._sender import CannotSend
 
 #: Unanswered publications where the broker names no Receive Maximum; some brokers stop at 100.
@@ -64,7 +64,7 @@ class Outgoing:
         if not topic or "\0" in topic:
             raise CannotSend("the topic is empty or contains a NUL character")
         try:
-            properties = encode_properties(publication.properties) if self._mqtt5 else None
+            properties: Any = self._packed(publication.properties) if self._mqtt5 else None
             self._check_size(publication, properties)
             while True:
                 info = self._paho.publish(topic, publication.payload, qos, retain, properties)
@@ -73,6 +73,10 @@ class Outgoing:
                 # The identifier is in use by a publication unanswered for 65,535 others: take the next.
         except (ValueError, MQTTException) as error:
             raise CannotSend(str(error)) from error
+
+    @staticmethod
+    def _packed(properties: Properties) -> PackedProperties | None:
+        return None if properties is NO_PROPERTIES else PackedProperties(properties)
 
     def _allowed(self, publication: Publication) -> tuple[int, bool]:
         qos, retain = publication.qos, publication.retain

@@ -125,13 +125,11 @@ def new_properties(packet_type: int) -> paho.mqtt.properties.Properties:
     return paho.mqtt.properties.Properties(packet_type)  # type: ignore[no-untyped-call]  # see above
 
 
-def encode_properties(
-    properties: Properties, packet_type: int = PacketTypes.PUBLISH
-) -> paho.mqtt.properties.Properties | None:
-    """paho's form, for PUBLISH or WILLMESSAGE; None where there is nothing to say."""
+def will_properties(properties: Properties) -> paho.mqtt.properties.Properties | None:
+    """paho's form, for a will; None where there is nothing to say."""
     if properties == NO_PROPERTIES:
         return None
-    target = new_properties(packet_type)
+    target = new_properties(PacketTypes.WILLMESSAGE)
     values = {
         "ContentType": properties.content_type,
         "ResponseTopic": properties.response_topic,
@@ -143,3 +141,53 @@ def encode_properties(
         if value is not None:
             setattr(target, name, value)
     return target
+
+
+class PackedProperties:
+    """Properties of a PUBLISH as bytes. All that paho does with properties when it sends is to call `pack`."""
+
+    __slots__ = ("_packed",)
+
+    def __init__(self, properties: Properties) -> None:
+        """Raises ValueError for text that MQTT cannot carry (1.5.4)."""
+        body = bytearray()
+        if properties.message_expiry is not None:
+            body += struct.pack("!BI", MessageExpiry, properties.message_expiry)
+        for identifier, text in ((ContentType, properties.content_type), (ResponseTopic, properties.response_topic)):
+            if text is not None:
+                body.append(identifier)
+                body += _packed_text(text)
+        if properties.correlation_data is not None:
+            body.append(CorrelationData)
+            body += _packed_binary(properties.correlation_data)
+        for name, value in properties.user:
+            body.append(UserProperty)
+            body += _packed_text(name)
+            body += _packed_text(value)
+        self._packed = _packed_length(len(body)) + bytes(body)
+
+    def pack(self) -> bytes:
+        """Length and properties (MQTT 5, 2.2.2)."""
+        return self._packed
+
+
+def _packed_text(text: str) -> bytes:
+    if "\0" in text:
+        raise ValueError("a property contains a NUL character")
+    return _packed_binary(text.encode())
+
+
+def _packed_binary(data: bytes) -> bytes:
+    if len(data) > 0xFFFF:
+        raise ValueError("a property is longer than 65,535 bytes")
+    return len(data).to_bytes(2, "big") + data
+
+
+def _packed_length(value: int) -> bytes:
+    """A variable byte integer (MQTT 5, 1.5.5)."""
+    encoded = bytearray()
+    while True:
+        value, low = divmod(value, 0x80)
+        encoded.append(low | 0x80 if value else low)
+        if not value:
+            return bytes(encoded)

@@ -1,0 +1,1 @@
+"""Measurements, never tests: ratios of medians, side by side in one run."""
