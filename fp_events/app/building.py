@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,8 +71,8 @@ def spec_of(pipeline: Pipeline, plan: Plan) -> ExecutorSpec:
     return ExecutorSpec("threadpool" if plan.has_sync_nodes else "local")
 
 
-def handler_loader(config: Config, plans: Catalogue) -> HandlerLoader:
-    """Handlers by pipeline, made once each."""
+def handler_loader(config: Config, plans: Catalogue, *, publishes: bool = True) -> HandlerLoader:
+    """Handlers by pipeline, made once each; `publishes`: their results are for topics."""
     names = names_of(config)
     made: dict[str, Handler] = {}
 
@@ -79,7 +80,7 @@ def handler_loader(config: Config, plans: Catalogue) -> HandlerLoader:
         handler = made.get(ref.pipeline)
         if handler is None:
             pipeline = pipeline_of(config, ref.pipeline)
-            handler = PipelineHandler(pipeline, plans, codecs, partial(names.result, ref.pipeline))
+            handler = PipelineHandler(pipeline, plans, codecs, partial(names.result, ref.pipeline), publishes=publishes)
             made[ref.pipeline] = handler
         return handler
 
@@ -92,7 +93,7 @@ def worker_loader(argument: bytes) -> HandlerLoader:
 
     given = json.loads(argument)
     config = configuration.load(given["root"], environment=given["environment"], overrides=given["overrides"])
-    load = handler_loader(config, catalogue(config))
+    load = handler_loader(config, catalogue(config), publishes=given["publishes"])
     for name in given["pipelines"]:
         load(PlanRef(name))
     return load
@@ -104,9 +105,10 @@ def make_executor(
     load: HandlerLoader,
     *,
     pipelines: Sequence[str],
+    publishes: bool = True,
     on_blocked: Callable[[str, float], None] | None = None,
 ) -> Executor:
-    """The executor of a spec; `pipelines` are those that use it."""
+    """The executor of a spec; `pipelines` are those that use it, `publishes` is as in `handler_loader`."""
     if spec.type == "local":
         from fp_events.executors.local import LocalExecutor
 
@@ -122,6 +124,7 @@ def make_executor(
         "environment": config.environment,
         "overrides": config.overrides,
         "pipelines": list(pipelines),
+        "publishes": publishes,
     }
     return ProcesspoolExecutor(f"{__name__}:worker_loader", json.dumps(argument).encode(), spec.max_workers)
 
@@ -151,7 +154,8 @@ def broker_address(config: Config) -> ConnectOptions:
         raise BrokerUnavailable(
             "the embedded broker is not running", where="mqtt.url: embedded", mend="start it with `fp-events serve`"
         )
-    return connect_options(config, host=found.host, port=found.port)
+    options = connect_options(config, host=found.host, port=found.port)
+    return options if found.durable else replace(options, protocol=found.protocol)
 
 
 def callbacks(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:

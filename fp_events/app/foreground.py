@@ -8,11 +8,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from uuid_utils import uuid7
 
+from fp_events.domain.errors import UsageError
 from fp_events.domain.observation import RunRecord
 from fp_events.domain.pipeline import ExecutorSpec, Pipeline
 from fp_events.domain.ports import Executor
@@ -64,7 +66,12 @@ def run_pipeline(
     plans = catalogue(config)
     # Compiled before anything starts: what is wrong with the code is an error of its own.
     plan = plans.plan(pipeline, final_vars=final_vars, config=cfg)
-    load = handler_loader(config, plans)
+    for given in inputs or {}:
+        if given not in plan.inputs:
+            near = get_close_matches(given, plan.inputs, n=1)
+            mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(plan.inputs) or 'none'}"
+            raise UsageError(f"pipeline '{name}' has no input '{given}'", mend=mend)
+    load = handler_loader(config, plans, publishes=False)
     spec = executor or spec_of(pipeline, plan)
     attempt = Attempt(
         run_id=str(uuid7()),
@@ -75,7 +82,9 @@ def run_pipeline(
     )
     started_at, started = datetime.now(UTC), time.monotonic()
     report = asyncio.run(
-        _attempts(make_executor(spec, config, load, pipelines=[name]), attempt, policy, pipeline, started)
+        _attempts(
+            make_executor(spec, config, load, pipelines=[name], publishes=False), attempt, policy, pipeline, started
+        )
     )
     _call_back(config, pipeline, attempt.run_id, report, started_at)
     return report

@@ -49,6 +49,8 @@ def hamilton(module: str) -> Any:
     """
     # Each extension imports the library it is for: they are loaded one by one, where a pipeline asks for it.
     os.environ.setdefault("HAMILTON_AUTOLOAD_EXTENSIONS", "0")
+    # At INFO it names every optional library that is not installed.
+    logging.getLogger("hamilton").setLevel(logging.WARNING)
     with _installed_first():
         try:
             return importlib.import_module(f"hamilton.{module}")

@@ -73,13 +73,21 @@ class PipelineHandler:
     """The Handler of one pipeline. Never raises: whatever happens is in the result."""
 
     def __init__(
-        self, pipeline: Pipeline, plans: PlanSource, formats: Formats, result_topic: Callable[[str], str]
+        self,
+        pipeline: Pipeline,
+        plans: PlanSource,
+        formats: Formats,
+        result_topic: Callable[[str], str],
+        *,
+        publishes: bool = True,
     ) -> None:
+        """`result_topic`: where a node's value goes that names no topic. Without `publishes` nothing goes anywhere."""
         self._pipeline = pipeline
         self._plans = plans
         self._formats = formats
         self._result_topic = result_topic
-        self._default = self._compile(plans.plan(pipeline))
+        self._publishes = publishes
+        self._default = self._compile(plans.plan(pipeline), pipeline.final_vars)
 
     @property
     def is_async(self) -> bool:
@@ -113,7 +121,7 @@ class PipelineHandler:
         except BaseException as error:  # noqa: BLE001 - see `handle`
             return self._failed(attempt, compiled, error, started_at, started)
 
-    def _compile(self, plan: Plan) -> _Compiled:
+    def _compile(self, plan: Plan, asked: Sequence[str]) -> _Compiled:
         pipeline = self._pipeline
         wanted = frozenset(plan.inputs)
         base = {name: value for name, value in {**pipeline.params, **pipeline.inputs}.items() if name in wanted}
@@ -128,9 +136,9 @@ class PipelineHandler:
             outputs=tuple(
                 (output, parse_topic(output.topic) if output.topic else None)
                 for output in pipeline.outputs
-                if output.node in computed
+                if output.node in computed and self._publishes
             ),
-            shown=tuple(name for name in plan.outputs if name not in pipeline.state or name in pipeline.final_vars),
+            shown=tuple(name for name in plan.outputs if name not in pipeline.state or name in asked),
         )
 
     def _inputs(self, attempt: Attempt) -> tuple[_Compiled, dict[str, Any], dict[str, Any]]:
@@ -139,7 +147,8 @@ class PipelineHandler:
         request: dict[str, Any] = json.loads(attempt.request) if attempt.request else {}
         if request.get("final_vars") or request.get("config"):
             final_vars, config = request.get("final_vars"), request.get("config")
-            compiled = self._compile(self._plans.plan(self._pipeline, final_vars=final_vars, config=config))
+            plan = self._plans.plan(self._pipeline, final_vars=final_vars, config=config)
+            compiled = self._compile(plan, final_vars or self._pipeline.final_vars)
         inputs = dict(compiled.base)
         message = attempt.message
         scope: dict[str, Any] = {}
@@ -150,7 +159,10 @@ class PipelineHandler:
             )
             inputs.update(compiled.mappers[attempt.trigger](payload, message, attempt.captures))
             scope = scope_of(payload, message, attempt.captures)
-        inputs.update(request.get("inputs") or {})
+        given = request.get("inputs") or {}
+        inputs.update(given)
+        # Without a message there are no captures: inputs of the same name fill a topic's placeholders.
+        scope = scope or dict(given)
         if self._pipeline.state and attempt.state is not None:
             state = self._formats.decode_state(attempt.state)
             inputs.update(
