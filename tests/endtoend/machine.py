@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,8 +109,8 @@ def expected(rows: list[tuple[str, float]]) -> Expected:
     series = pd.Series([value for _, value in rows])
     rolling = series.rolling(WINDOW, min_periods=1)
     mean, deviation = rolling.mean(), rolling.std()
-    zscore = (series - mean) / deviation
-    scores = [None if pd.isna(z) else float(z) for z in zscore]
+    zscores: list[float] = ((series - mean) / deviation).tolist()
+    scores = [None if math.isnan(z) else z for z in zscores]
     return Expected(
         values=[float(value) for value in series],
         means=[float(value) for value in mean],
