@@ -170,7 +170,7 @@ class MemoryLedger:
         tables = self._now
         for row, message in list(tables.messages.items()):
             if not message.uses and message.message.received_at < old:
-                del tables.messages[row]
+                tables.delete_message(row)
         for event_id, publication in list(tables.outbox.items()):
             if publication.refused and publication.created_at < dead:
                 del tables.outbox[event_id]

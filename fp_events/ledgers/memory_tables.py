@@ -292,5 +292,10 @@ class Tables:
                 message = self.messages[row.message_id]
                 message.uses -= 1
                 if not message.uses:
-                    del self.messages[row.message_id]
+                    self.delete_message(row.message_id)
         self._count(counts)
+
+    def delete_message(self, message_id: int) -> None:
+        """Delete it and lift the confirmed mark, so that no older one stands in for it when it is redelivered."""
+        del self.messages[message_id]
+        self.confirmed = max(self.confirmed, message_id)

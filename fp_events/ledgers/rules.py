@@ -124,9 +124,8 @@ class RedeliveryWindow:
         newest = max(self._pending) >> 16
         if newest > self._session:
             self._session = newest
-            self._ids = {number: row for number, row in self._pending.items() if number >> 16 == newest}
-        else:
-            self._ids.update(self._pending)
+            self._ids.clear()
+        self._ids.update((number, row) for number, row in self._pending.items() if number >> 16 == self._session)
         self._pending.clear()
 
     def rollback(self) -> None:

@@ -196,7 +196,9 @@ class _Open:
 
         def step(db: sqlite3.Connection) -> T:
             self._batches.keep_numbers()
-            return work(db)
+            result = work(db)
+            self._batches.read_mark()
+            return result
 
         return await self.write(step)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .rules import Counts
 from .sqlite_statements import read_in, write_in, write_rows
-from .sqlite_write import write_counts
+from .sqlite_write import RAISE_MARK, write_counts
 
 #: Runs, messages or identities in one transaction.
 STEP = 500
@@ -89,17 +90,29 @@ def delete_runs(db: sqlite3.Connection, seqs: Sequence[object]) -> None:
     write_in(db, "DELETE FROM runs WHERE seq", seqs)
     changes = [value for change in uses.items() for value in change]
     write_rows(db, "UPDATE messages SET uses = uses - v.column2 FROM (", 2, changes, ") AS v WHERE id = v.column1")
-    write_in(db, "DELETE FROM messages WHERE uses = 0 AND id", list(uses))
+    _delete_messages(
+        db, list(read_in(db, "SELECT json_group_array(id) FROM messages WHERE uses = 0 AND id", list(uses)))
+    )
     write_counts(db, counts)
 
 
 def prune_messages(db: sqlite3.Connection, before: int) -> int:
     """Delete a step of the messages that were stored without a run; how many there were."""
-    return db.execute(
-        "DELETE FROM messages WHERE id IN"
-        " (SELECT id FROM messages WHERE uses = 0 AND received_at < ? ORDER BY received_at LIMIT ?)",
-        (before, STEP),
-    ).rowcount
+    unused = "SELECT id FROM messages WHERE uses = 0 AND received_at < ? ORDER BY received_at LIMIT ?"
+    gone = [row for (row,) in db.execute(unused, (before, STEP))]
+    _delete_messages(db, gone)
+    return len(gone)
+
+
+def _delete_messages(db: sqlite3.Connection, ids: Sequence[Any]) -> None:
+    """Delete messages, and lift the confirmed mark to the newest of them.
+
+    Else an older message of the same packet id would stand in for a deleted one when a redelivery is looked up,
+    and a reading could be lost as a duplicate of another.
+    """
+    if ids:
+        write_in(db, "DELETE FROM messages WHERE id", ids)
+        db.execute(RAISE_MARK, ("confirmed", max(ids)))
 
 
 def prune_refused(db: sqlite3.Connection, before: int) -> int:

@@ -15,7 +15,8 @@ from .sqlite_rows import micros
 from .sqlite_statements import write_in, write_rows
 
 _REFUSED = "UPDATE outbox SET refused = v.column2 FROM ("
-_MARK = (
+#: Of (name, value): a mark never goes back.
+RAISE_MARK = (
     "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
 )
 _COUNTERS = "INSERT INTO counters (pipeline, name, value)"
@@ -77,14 +78,19 @@ class BatchWriter:
         mark = min(batch.confirmed_message_id or 0, self._acceptor.next_message - 1)
         if mark > self._mark:
             self._mark = mark
-            db.execute(_MARK, ("confirmed", mark))
+            db.execute(RAISE_MARK, ("confirmed", mark))
         write_counts(db, counts)
         return Committed(accepted=accepted, stale=frozenset(changer.stale))
 
     def keep_numbers(self) -> None:
         """Write down which numbers of runs and messages were used, before rows that show it are deleted."""
         for name, following in (("seq", self._acceptor.next_seq), ("message", self._acceptor.next_message)):
-            self._db.execute(_MARK, (name, following - 1))
+            self._db.execute(RAISE_MARK, (name, following - 1))
+
+    def read_mark(self) -> None:
+        """The confirmed mark was lifted by this transaction."""
+        found = self._db.execute("SELECT value FROM marks WHERE name = 'confirmed'").fetchone()
+        self._mark = found[0] if found else 0
 
     def committed(self) -> None:
         """The transaction is durable."""

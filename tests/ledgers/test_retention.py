@@ -166,6 +166,23 @@ async def test_messages_without_runs_go_when_they_are_old(ledger: Ledger) -> Non
     assert (True, False) == (before, after)
 
 
+async def test_a_deleted_message_is_not_taken_for_an_older_one(house: House, ledger: Ledger) -> None:
+    """A reading equal to the one before the last is a new reading, though the last one is deleted."""
+    key = TransportKey(1, 7)
+    await ledger.commit(Batch(accepts=(accept(new_run("r1"), payload=b"y", transport_key=key),)))
+    last = accept(new_run("r2", state=RunState.RUNNING), payload=b"x", transport_key=key)
+    await ledger.commit(Batch(accepts=(last,)))
+    await ledger.commit(finished(finish("r2")))
+    await ledger.prune(replace(KEEP, runs_age=1.0), at(10))
+
+    ledger = await house.crash()
+    await ledger.open()
+    again = accept(new_run("r3"), payload=b"y", transport_key=key, redelivered=True)
+    answer = await ledger.commit(Batch(accepts=(again,)))
+
+    assert ("r3",) == answer.accepted[0].run_ids
+
+
 async def test_identities_are_forgotten_by_age_and_by_number(ledger: Ledger) -> None:
     """The oldest go first; what is forgotten is accepted again."""
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -37,11 +37,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def fill(ballast: Path) -> None:
     """Take all the room there is."""
 
-    def write_on(file: BinaryIO) -> None:
+    def write_on(file: FileIO) -> None:
         while True:
             file.write(bytes(4096))
 
-    with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         write_on(file)
 
 
