@@ -14,18 +14,20 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
+# Real parts of the tests. strace, which shows what reaches the disk, is Linux's.
+TEST_PROGRAMS := mosquitto mosquitto_pub openssl dot $(if $(filter Linux,$(shell uname)),strace)
+
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s%s\n' "$$name" "$$what"; done
 
 demo: $(RUNTIME) ## set everything up, then show messages going through the sample pipelines
-	@scripts/ensure-mosquitto || { \
+	@scripts/ensure mosquitto || { \
 		echo "The demo goes on with amqtt, a broker in Python that is good for development only."; \
 		$(MAKE) --no-print-directory $(DEV); }
 	@$(BIN)/fp-events demo
 
 test: check ## set everything up, then all checks and all tests; a missing real part is a failure
-	@scripts/ensure-mosquitto
-	@command -v openssl >/dev/null || { echo "Installing openssl: the tests make certificates with it."; scripts/apt-install openssl; }
+	@scripts/ensure $(TEST_PROGRAMS)
 	CI=true $(BIN)/python -m pytest
 
 check: $(DEV) ## lint, format, types, layers, lock files
@@ -36,7 +38,7 @@ check: $(DEV) ## lint, format, types, layers, lock files
 	$(BIN)/python scripts/check_lock.py
 
 bench: $(DEV) ## measure; prints tables and writes JSON
-	@scripts/ensure-mosquitto
+	@scripts/ensure mosquitto
 	$(BIN)/python -m benchmarks
 
 # No options: an address belongs to the machine that installs.

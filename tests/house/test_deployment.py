@@ -64,8 +64,9 @@ def _wait(port: int, broker: subprocess.Popen[bytes], folder: Path) -> None:
 
 def client(program: str, port: int, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Mosquitto's client as one of the users, with MQTT 5, where a denied publish is told."""
-    command = [require_program(program), "-p", str(port), "-V", "5", "-u", user, "-P", PASSWORDS.get(user, "wrong")]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=20, check=False)
+    name = ["-u", user, "-P", PASSWORDS.get(user, "wrong")]
+    command = [require_program(program), "-h", "127.0.0.1", "-p", str(port), "-V", "5", *name, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
 
 
 def test_strangers_are_refused(port: int) -> None:
