@@ -79,8 +79,11 @@ class Ledger(Protocol):
     async def unfinished(self, *, after_seq: int, limit: int) -> Sequence[StoredRun]:
         """Runs that are not FINISHED, with their messages, in order of acceptance."""
 
-    async def unsent(self, *, after_seq: int, limit: int) -> Sequence[StoredPublication]:
-        """Publications neither confirmed nor refused, oldest first."""
+    async def unsent(self, *, after_seq: int, limit: int, max_bytes: int | None = None) -> Sequence[StoredPublication]:
+        """Publications neither confirmed nor refused, oldest first; at least one where there is one.
+
+        With `max_bytes` no more follow once the payloads have reached it.
+        """
 
     async def refused(self, *, limit: int) -> Sequence[StoredPublication]:
         """Publications that the broker refused, newest first."""
@@ -107,7 +110,10 @@ class Ledger(Protocol):
         """Delete, in small steps, what `policy` no longer keeps; how many runs went."""
 
     async def close(self) -> None:
-        """Give the lease back and close. What `commit` has returned from is durable in any case."""
+        """Give the lease back and close; this owner's RUNNING runs are QUEUED again.
+
+        What `commit` has returned from is durable in any case.
+        """
 
 
 class Plan(Protocol):

@@ -1,8 +1,8 @@
 """What the runtime asks a ledger to make durable, and what a ledger answers.
 
 A `Batch` is everything that all stages have waiting; it is one transaction. Within it the order is: accepts,
-claims, waits, finishes, reopened, sent, refused, state writes, settings. The runtime puts at most one change of
-the same run into one batch.
+claims, waits, finishes, reopened, sent, refused, resend, no longer alone, state writes, settings. A run found
+RUNNING may be claimed and finished by the same batch; else there is at most one change of a run in it.
 """
 
 from __future__ import annotations
@@ -167,6 +167,10 @@ class Batch:
     #: Event ids that the broker confirmed.
     sent: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
+    #: Event ids of refused publications that are to be sent again.
+    resend: tuple[str, ...] = ()
+    #: Ids of runs beside which others will run: a crash counts against them no more.
+    no_longer_alone: tuple[str, ...] = ()
     #: Operators' changes of state, outside a run.
     states: tuple[StateWrite, ...] = ()
     #: Small facts by name (paused pipelines, the broker session, subscriptions); None deletes.

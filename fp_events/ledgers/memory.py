@@ -23,6 +23,7 @@ from fp_events.domain.records import (
 from fp_events.domain.run import RunState
 
 from .memory_tables import Row, Tables
+from .rules import within
 
 #: Bytes a run is taken to need beside its payload, as the SQLite ledger does.
 _RUN_BYTES = 500
@@ -50,8 +51,9 @@ class MemoryLedger:
         self._is_open = True
         tables = self._tables
         tables.epoch += 1
-        for row in self._alone():
-            row.run = replace(row.run, crashes=row.run.crashes + 1, alone=False)
+        for row in tables.runs.values():
+            if row.run.alone and row.run.state is RunState.RUNNING:
+                row.run = replace(row.run, crashes=row.run.crashes + 1, alone=False)
         unfinished: dict[RunState, int] = {}
         for row in tables.runs.values():
             if row.run.state is not RunState.FINISHED:
@@ -63,9 +65,6 @@ class MemoryLedger:
             unsent=sum(not row.refused for row in tables.outbox.values()),
         )
 
-    def _alone(self) -> list[Row]:
-        return [row for row in self._tables.runs.values() if row.run.alone and row.run.state is RunState.RUNNING]
-
     async def commit(self, batch: Batch) -> Committed:
         """As Ledger.commit. Raises ValueError where a run cannot be accepted."""
         return self._now.apply(batch)
@@ -75,9 +74,10 @@ class MemoryLedger:
         rows = (row.run for row in self._now.runs.values())
         return [run for run in rows if run.state is not RunState.FINISHED and run.seq > after_seq][:limit]
 
-    async def unsent(self, *, after_seq: int, limit: int) -> Sequence[StoredPublication]:
+    async def unsent(self, *, after_seq: int, limit: int, max_bytes: int | None = None) -> Sequence[StoredPublication]:
         """As Ledger.unsent."""
-        return [row for row in self._now.outbox.values() if not row.refused and row.seq > after_seq][:limit]
+        rows = sorted(self._now.outbox.values(), key=lambda row: row.seq)
+        return within([row for row in rows if not row.refused and row.seq > after_seq][:limit], max_bytes)
 
     async def refused(self, *, limit: int) -> Sequence[StoredPublication]:
         """As Ledger.refused."""
@@ -183,8 +183,7 @@ class MemoryLedger:
     async def close(self) -> None:
         """As Ledger.close."""
         if self._is_open:
-            for row in self._alone():
-                row.run = replace(row.run, alone=False)
+            self._tables.give_back()
             self._is_open = False
 
     @property

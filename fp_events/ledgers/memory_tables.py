@@ -104,6 +104,13 @@ class Tables:
         for refused in batch.refused:
             if refused.event_id in self.outbox:
                 self.outbox[refused.event_id] = replace(self.outbox[refused.event_id], refused=refused.reason)
+        for event_id in batch.resend:
+            if event_id in self.outbox:
+                self.outbox[event_id] = replace(self.outbox[event_id], refused="")
+        for run_id in batch.no_longer_alone:
+            if run_id in self.runs:
+                row = self.runs[run_id]
+                row.run = replace(row.run, alone=False)
         for write in batch.states:
             self._write_state(write, "", datetime.now(UTC))
         for name, value in batch.settings.items():
@@ -266,6 +273,12 @@ class Tables:
             values=None,
         )
         return True
+
+    def give_back(self) -> None:
+        """An orderly end: what this owner was running is QUEUED again, and nothing of it is to blame."""
+        for row in self.runs.values():
+            if row.run.state is RunState.RUNNING and row.epoch == self.epoch:
+                self._change(row, state=RunState.QUEUED, alone=False)
 
     def _add_attempt(self, row: Row, number: int, facts: AttemptFacts) -> None:
         others = [attempt for attempt in row.run.attempts if attempt.number != number]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from fp_events.domain.records import Claim, Finish, NewRun, TransportKey, Wait
+from fp_events.domain.records import Claim, Finish, NewRun, StoredPublication, TransportKey, Wait
 from fp_events.domain.run import Outcome, RunState
 
 
@@ -58,6 +58,18 @@ def may_finish(facts: Facts, finish: Finish, epoch: int) -> bool:
 def may_reopen(facts: Facts) -> bool:
     """Only a dead letter that is still listed is opened again."""
     return facts.state is RunState.FINISHED and facts.dead_letter
+
+
+def within(rows: Iterable[StoredPublication], max_bytes: int | None) -> list[StoredPublication]:
+    """As many rows as Ledger.unsent returns: the one that reaches `max_bytes` is the last."""
+    found: list[StoredPublication] = []
+    size = 0
+    for row in rows:
+        found.append(row)
+        size += len(row.publication.payload)
+        if max_bytes is not None and size >= max_bytes:
+            break
+    return found
 
 
 class Counts:

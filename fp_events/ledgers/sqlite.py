@@ -105,9 +105,10 @@ class SqliteLedger:
         """As Ledger.unfinished."""
         return await self._now.live.ask(partial(reading.read_unfinished, after_seq=after_seq, limit=limit))
 
-    async def unsent(self, *, after_seq: int, limit: int) -> Sequence[StoredPublication]:
+    async def unsent(self, *, after_seq: int, limit: int, max_bytes: int | None = None) -> Sequence[StoredPublication]:
         """As Ledger.unsent."""
-        return await self._now.live.ask(partial(reading.read_unsent, after_seq=after_seq, limit=limit))
+        question = partial(reading.read_unsent, after_seq=after_seq, limit=limit, max_bytes=max_bytes)
+        return await self._now.live.ask(question)
 
     async def states(self, keys: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], bytes]:
         """As Ledger.states."""

@@ -180,11 +180,10 @@ class Changer:
 
     def _write_states(self, db: sqlite3.Connection) -> None:
         kept: list[object] = []
-        gone: list[object] = []
         for (pipeline, key), (value, run_id, at) in self.states.items():
             if value is None:
-                gone += (pipeline, key)
+                # One by one: SQLite reads the whole table for `(pipeline, key) IN (VALUES …)`.
+                db.execute("DELETE FROM state WHERE pipeline = ? AND key = ?", (pipeline, key))
             else:
                 kept += (pipeline, key, run_id, at, value)
         write_rows(db, "INSERT OR REPLACE INTO state (pipeline, key, run_id, updated_at, value)", 5, kept)
-        write_rows(db, "DELETE FROM state WHERE (pipeline, key) IN (", 2, gone, ")")

@@ -12,12 +12,16 @@ from fp_events.domain.errors import LedgerNewer, StorageError
 from fp_events.domain.records import Opened
 from fp_events.domain.run import RunState
 
+from .rules import Counts
 from .sqlite_file import corrupt, unusable
 from .sqlite_rows import micros
 from .sqlite_schema import APPLICATION_ID, MIGRATIONS
+from .sqlite_write import write_counts
 
 _MAGIC = b"SQLite format 3\x00"
 _OWNER = "daemon"
+#: As a difference, since both counts come from indexes and no row is read.
+_UNSENT = "SELECT (SELECT count(*) FROM outbox) - (SELECT count(*) FROM outbox WHERE refused IS NOT NULL)"
 
 #: Bytes. Files up to this size are read through at every open (0.2 s at the most with a warm cache); damage in
 #: larger ones shows when it is touched, or by `fp-events ledger check`.
@@ -138,16 +142,23 @@ def become_owner(db: sqlite3.Connection) -> Opened:
             RunState(state): number
             for state, number in db.execute("SELECT state, count(*) FROM runs WHERE state <> 'finished' GROUP BY state")
         },
-        unsent=db.execute("SELECT count(*) FROM outbox WHERE refused IS NULL").fetchone()[0],
+        unsent=db.execute(_UNSENT).fetchone()[0],
     )
     db.execute("COMMIT")
     return opened
 
 
 def give_back(db: sqlite3.Connection, epoch: int) -> None:
-    """End the lease. A run that was alone did not crash: this is an orderly end."""
+    """End the lease. What was running is QUEUED again and nobody is to blame: this is an orderly end."""
     db.execute("BEGIN IMMEDIATE")
-    db.execute("UPDATE runs SET alone = 0 WHERE alone = 1 AND state = 'running' AND epoch = ?", (epoch,))
+    # Rows of an earlier owner, which this one has not claimed, stay as they were found.
+    mine = "WHERE state = 'running' AND epoch = ?"
+    counts = Counts()
+    for pipeline, number in db.execute(f"SELECT pipeline, count(*) FROM runs {mine} GROUP BY pipeline", (epoch,)):  # noqa: S608 - a constant
+        counts.add(pipeline, RunState.RUNNING.value, -number)
+        counts.add(pipeline, RunState.QUEUED.value, number)
+    db.execute(f"UPDATE runs SET state = 'queued', alone = 0 {mine}", (epoch,))  # noqa: S608 - as above
+    write_counts(db, counts)
     db.execute(
         "UPDATE owners SET lease_until = ? WHERE id = ? AND epoch = ?", (micros(datetime.now(UTC)), _OWNER, epoch)
     )

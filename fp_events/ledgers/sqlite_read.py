@@ -9,6 +9,7 @@ from fp_events.domain.errors import UsageError
 from fp_events.domain.records import RunQuery, StoredAttempt, StoredPublication, StoredRun, StoredState
 from fp_events.domain.run import Outcome, RunState
 
+from .rules import within
 from .sqlite_rows import attempt_of, message_of, micros, moment, publication_of, run_of
 
 _WITH_MESSAGE = (
@@ -28,12 +29,16 @@ def read_unfinished(db: sqlite3.Connection, after_seq: int, limit: int) -> list[
     return _runs(db, rows, with_messages=True)
 
 
-def read_unsent(db: sqlite3.Connection, after_seq: int, limit: int) -> list[StoredPublication]:
+def read_unsent(
+    db: sqlite3.Connection, after_seq: int, limit: int, max_bytes: int | None = None
+) -> list[StoredPublication]:
     """As Ledger.unsent."""
     rows = db.execute(
         f"{_OUTBOX} WHERE outbox.seq > ? AND outbox.refused IS NULL ORDER BY outbox.seq LIMIT ?", (after_seq, limit)
     )
-    return [publication_of(row) for row in rows]
+    found = within((publication_of(row) for row in rows), max_bytes)
+    rows.close()
+    return found
 
 
 def read_refused(db: sqlite3.Connection, limit: int) -> list[StoredPublication]:

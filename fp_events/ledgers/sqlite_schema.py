@@ -63,7 +63,8 @@ _FIRST = (
     "CREATE INDEX runs_unfinished ON runs (seq) WHERE state <> 'finished'",
     "CREATE INDEX runs_alone ON runs (seq) WHERE alone = 1",
     "CREATE INDEX runs_done ON runs (finished_at) WHERE state = 'finished' AND dead_letter = 0",
-    "CREATE INDEX runs_dead ON runs (finished_at) WHERE dead_letter = 1",
+    "CREATE INDEX runs_dead ON runs (seq) WHERE dead_letter = 1",
+    "CREATE INDEX runs_dead_done ON runs (finished_at) WHERE dead_letter = 1",
     "CREATE INDEX runs_unsuccessful ON runs (seq) WHERE outcome <> 'succeeded'",
     """CREATE TABLE run_messages (
         run_seq INTEGER NOT NULL,

@@ -72,6 +72,10 @@ class BatchWriter:
         if batch.refused:
             refused = [value for item in batch.refused for value in (item.event_id, item.reason)]
             write_rows(db, _REFUSED, 2, refused, ") AS v WHERE outbox.event_id = v.column1")
+        if batch.resend:
+            write_in(db, "UPDATE outbox SET refused = NULL WHERE event_id", batch.resend)
+        if batch.no_longer_alone:
+            write_in(db, "UPDATE runs SET alone = 0 WHERE run_id", batch.no_longer_alone)
         if batch.settings:
             _write_settings(db, batch.settings)
         # A mark above the last row would hide redeliveries of messages to come.

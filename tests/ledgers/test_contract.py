@@ -421,13 +421,43 @@ async def test_only_a_crash_while_alone_counts(house: House, ledger: Ledger) -> 
 
 
 async def test_an_orderly_end_is_no_crash(house: House, ledger: Ledger) -> None:
-    """A run that was alone when the daemon was stopped is not blamed."""
+    """A run that was alone when the daemon was stopped is given back and not blamed."""
     await ledger.commit(accepted("r1"))
     await ledger.commit(claim("r1", alone=True))
 
     await ledger.close()
+    opened = await ledger.open()
+
+    run = await stored(ledger, "r1")
+    assert (RunState.QUEUED, 1, 0, False) == (run.state, run.attempt, run.crashes, run.alone)
+    assert ({RunState.QUEUED: 1}, {"temperature": {"queued": 1}}) == (opened.unfinished, await ledger.counts())
+    assert {"r1"} == (await ledger.commit(claim("r1", 1))).stale
+    assert frozenset() == (await ledger.commit(claim("r1", 2))).stale
+
+
+async def test_an_orderly_end_gives_back_only_what_it_has_claimed(house: House, ledger: Ledger) -> None:
+    """What was found running after a crash, and not claimed since, is still found running by the next owner."""
+    await ledger.commit(accepted("r1", "r2", state=RunState.RUNNING))
+    ledger = await house.crash()
+    await ledger.open()
+    await ledger.commit(claim("r2", 2))
+
+    await ledger.close()
     await ledger.open()
 
+    found = {run.run_id: run.state for run in await ledger.unfinished(after_seq=0, limit=10)}
+    assert {"r1": RunState.RUNNING, "r2": RunState.QUEUED} == found
+
+
+async def test_a_run_that_is_no_longer_alone_is_not_blamed(house: House, ledger: Ledger) -> None:
+    """From then on others run beside it, and a crash may be theirs."""
+    await ledger.commit(accepted("r1"))
+    await ledger.commit(claim("r1", alone=True))
+
+    await ledger.commit(Batch(no_longer_alone=("r1", "none")))
+
+    ledger = await house.crash()
+    await ledger.open()
     run = await stored(ledger, "r1")
     assert (RunState.RUNNING, 0, False) == (run.state, run.crashes, run.alone)
 
@@ -473,6 +503,28 @@ async def test_success_cannot_be_opened_again(ledger: Ledger) -> None:
     await ledger.commit(finished(finish("r1")))
 
     assert {"r1"} == (await ledger.commit(Batch(reopened=(Reopen(run_id="r1"),)))).stale
+
+
+async def test_a_refused_publication_is_sent_again(ledger: Ledger) -> None:
+    """It takes its old place among what is unsent."""
+    await ledger.commit(accepted("r1", state=RunState.RUNNING))
+    await ledger.commit(finished(finish("r1", publications=(publication("e0"), publication("e1")))))
+    await ledger.commit(Batch(refused=(Refused(event_id="e0", reason="no"),)))
+
+    await ledger.commit(Batch(resend=("e0", "none")))
+
+    assert [] == list(await ledger.refused(limit=10))
+    assert ["e0", "e1"] == [row.publication.event_id for row in await ledger.unsent(after_seq=0, limit=10)]
+
+
+async def test_unsent_publications_come_within_bytes(ledger: Ledger) -> None:
+    """At least one, and the one that reaches the bound is the last."""
+    await ledger.commit(accepted("r1", state=RunState.RUNNING))
+    publications = tuple(publication(f"e{i}", b"x" * 10) for i in range(4))
+    await ledger.commit(finished(finish("r1", publications=publications)))
+
+    for max_bytes, count in ((1, 1), (10, 1), (11, 2), (1000, 4)):
+        assert count == len(await ledger.unsent(after_seq=0, limit=10, max_bytes=max_bytes))
 
 
 async def test_a_refused_publication_is_listed_apart(ledger: Ledger) -> None:
