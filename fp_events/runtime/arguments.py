@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 from fp_events.domain.errors import CommandRefused
 
 E = TypeVar("E", bound=Enum)
+T = TypeVar("T")
+
+#: What a ledger's integers hold.
+LARGEST = 2**63
 
 
 class Arguments:
@@ -25,8 +29,11 @@ class Arguments:
                 raise CommandRefused(f"unknown argument '{name}'", where=command, mend=mend)
 
     def text(self, name: str) -> str | None:
-        """A string, if given."""
-        return self._typed(name, str, "text")
+        """A string, if given; one that can be stored and sent: no NUL, no lone surrogate."""
+        value = self._typed(name, str, "text")
+        if value is not None and not _storable(value):
+            raise self._wrong(name, "text without NUL characters and lone surrogates")
+        return value
 
     def needed(self, name: str) -> str:
         """A string that must be given."""
@@ -36,10 +43,12 @@ class Arguments:
         return value
 
     def number(self, name: str) -> float | None:
-        """A number, if given."""
+        """A finite number, if given."""
         value = self._given.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float | None):
             raise self._wrong(name, "a number")
+        if value is not None and not abs(value) < LARGEST:
+            raise self._wrong(name, "a number below 2**63")
         return value
 
     def count(self, name: str, default: int, most: int) -> int:
@@ -60,7 +69,7 @@ class Arguments:
     def texts(self, name: str) -> list[str] | None:
         """A list of strings, if given."""
         value = self._typed(name, list, "a list of text")
-        if value is not None and not all(isinstance(item, str) for item in value):
+        if value is not None and not all(isinstance(item, str) and _storable(item) for item in value):
             raise self._wrong(name, "a list of text")
         return value
 
@@ -76,8 +85,6 @@ class Arguments:
                 raise self._wrong(name, f"one of {', '.join(known)}")
         return frozenset(known[part] for part in found)
 
-    T = TypeVar("T")
-
     def _typed(self, name: str, kind: type[T], what: str) -> T | None:
         value = self._given.get(name)
         if value is not None and not isinstance(value, kind):
@@ -86,3 +93,11 @@ class Arguments:
 
     def _wrong(self, name: str, what: str) -> CommandRefused:
         return CommandRefused(f"'{name}' must be {what}", where=self._command)
+
+
+def _storable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

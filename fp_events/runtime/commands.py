@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from uuid_utils import uuid7
 
-from fp_events.domain.errors import CommandRefused, PipelineNotFound, RunNotFound
+from fp_events.domain.errors import CommandRefused, FpEventsError, PipelineNotFound, RunNotFound
 from fp_events.domain.ports import Ledger
 from fp_events.domain.records import Batch, Committed, NewRun, Reopen, RunQuery, StateWrite, StoredRun
 from fp_events.domain.run import AttemptResult, Cause, Outcome, RunState
@@ -24,6 +24,17 @@ from .views import one_line, publication_row, run_row, run_whole, state_row
 
 #: Rows of one reply.
 MOST = 1000
+
+
+class Broken(CommandRefused):
+    """Answering a command raised what it should not: a defect of this program, which goes on."""
+
+    exit_code = 70
+
+    def __init__(self, command: str, error: Exception) -> None:
+        super().__init__(
+            f"a defect of fp-events: {type(error).__name__}: {error}", where=command, mend="the daemon goes on"
+        )
 
 
 class Live(Protocol):
@@ -78,7 +89,13 @@ class CommandTable:
         command = COMMANDS.get(name)
         if command is None:
             raise CommandRefused(f"unknown command '{name}'", mend=f"known are {', '.join(COMMANDS)}")
-        return await command.call(self, Arguments(name, given, command.arguments))
+        try:
+            return await command.call(self, Arguments(name, given, command.arguments))
+        except (FpEventsError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            # Whoever asks must not be able to end the daemon.
+            raise Broken(name, error) from error
 
     @property
     def live(self) -> Live:

@@ -19,7 +19,7 @@ from fp_events.domain.errors import CommandRefused, FpEventsError
 from fp_events.domain.message import Message, Properties, Publication
 from fp_events.domain.topics import validate_topic
 
-from .commands import COMMANDS, CommandTable
+from .commands import COMMANDS, MOST, CommandTable
 from .names import Names
 from .socket_door import error_body
 
@@ -96,8 +96,8 @@ class MqttDoor:
         if command is not None and command.changes:
             _check_age(name, sent_at)
         limit = request.get("limit", MOST_ROWS)
-        if command is not None and "limit" in command.arguments and isinstance(limit, int):
-            request["limit"] = min(limit, MOST_ROWS)
+        if command is not None and "limit" in command.arguments and limit in range(MOST_ROWS, MOST + 1):
+            request["limit"] = MOST_ROWS
         if name == "run":
             self._check_run(request)
         return request
@@ -109,7 +109,10 @@ class MqttDoor:
                 f"pipeline '{pipeline}' may not be started by MQTT", where="run", mend="name it under control.allow"
             )
         allowed = self._allow[pipeline]
-        for name in request.get("inputs") or {}:
+        inputs = request.get("inputs") or {}
+        if not isinstance(inputs, dict):
+            raise CommandRefused("'inputs' must be an object", where="run")
+        for name in inputs:
             if allowed is not None and name not in allowed:
                 raise CommandRefused(
                     f"input '{name}' of '{pipeline}' may not be given by MQTT",
@@ -146,12 +149,16 @@ def _parse(name: str, message: Message) -> dict[str, Any]:
     if len(message.payload) > LARGEST:
         raise CommandRefused(f"the request is larger than {LARGEST} bytes", where=name)
     try:
-        request = json.loads(message.payload or b"{}")
+        request = json.loads(message.payload or b"{}", parse_constant=_no_constant)
     except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):
         raise CommandRefused("the request is not a JSON object", where=name)
     return request
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
 
 
 def _loose(message: Message) -> dict[str, Any]:
@@ -167,7 +174,9 @@ def _waits(message: Message) -> bool:
 
 def _check_age(name: str, sent_at: object) -> None:
     if isinstance(sent_at, int | float) and not isinstance(sent_at, bool):
-        age = datetime.now(UTC).timestamp() - sent_at
+        # Compared before anything is computed: JSON has numbers that no float can hold.
+        now = datetime.now(UTC).timestamp()
+        age = now - sent_at if abs(sent_at) < 2 * now else float("inf")
     elif isinstance(sent_at, str):
         try:
             moment = datetime.fromisoformat(sent_at)
@@ -178,7 +187,7 @@ def _check_age(name: str, sent_at: object) -> None:
         age = (datetime.now(UTC) - moment).total_seconds()
     else:
         raise CommandRefused("'sent_at' is missing", where=name, mend="give the time of sending, e.g. 1767225600")
-    if abs(age) > OLDEST:
+    if not abs(age) <= OLDEST:
         raise CommandRefused(
             f"the request was sent {age:.0f} s ago, more than {OLDEST:.0f}", where=name, mend="send it again"
         )
