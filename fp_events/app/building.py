@@ -52,15 +52,27 @@ def pipeline_of(config: Config, name: str) -> Pipeline:
 
 def check(config: Config) -> list[Problem]:
     """Everything that is wrong, found without connecting or running anything; warnings among it."""
-    from fp_events.domain.feedback import feedback_loops
+    from fp_events.domain.feedback import daemon_loops, feedback_loops
+    from fp_events.domain.placeholders import unfilled_names
 
     plans = catalogue(config)
     problems = list(config.warnings)
     for pipeline in config.pipelines.values():
         problems.extend(plans.check(pipeline))
+        problems.extend(unfilled_names(pipeline))
         problems.extend(_callbacks_of(config, pipeline)[1])
     enabled = [pipeline for pipeline in config.pipelines.values() if pipeline.enabled]
-    problems.extend(feedback_loops(enabled, names_of(config).result))
+    names = names_of(config)
+    problems.extend(feedback_loops(enabled, names.result))
+    silent = config.events.status == "none"
+
+    def told(pipeline: str) -> list[str]:
+        return [*([] if silent else [names.event(pipeline, "succeeded")]), names.state(pipeline)]
+
+    def told_at_times(pipeline: str) -> list[str]:
+        return [*([] if silent else [names.event(pipeline, "+")]), names.dead_letter(pipeline)]
+
+    problems.extend(daemon_loops(enabled, told, told_at_times))
     return problems
 
 

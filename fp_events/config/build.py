@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fp_events.domain.pipeline import ExecutorSpec, Output, Pipeline, Trigger
 from fp_events.domain.retry import RetryPolicy
 
-from .layers import Layer, origin
+from .layers import Layer, Path, origin, path_text
 from .pipeline_keys import OutputSettings, PipelineSettings, TriggerSettings
 from .rules import exception_name
 from .run_keys import RunSettings
@@ -40,6 +40,26 @@ def build_pipeline(name: str, settings: PipelineSettings, layers: Sequence[Layer
         on_failure=run.on_failure,
         enabled=settings.enabled,
         where=where,
+        origins={path_text(path): origin(layers, path) for path in _written(settings)},
+    )
+
+
+def _written(settings: PipelineSettings) -> Iterator[Path]:
+    """Settings that are judged only when the module is known."""
+    for block, names in (
+        (("params",), settings.params),
+        (("state",), settings.state),
+        (("run", "inputs"), settings.run.inputs),
+        (("run", "config"), settings.run.config),
+    ):
+        yield from ((*block, name) for name in names)
+    if settings.run.final_vars:
+        yield "run", "final_vars"
+    for index, trigger in enumerate(settings.triggers):
+        yield from (("triggers", index, "map", name) for name in trigger.map or ())
+        yield from (("triggers", index, name) for name in ("key", "identity") if getattr(trigger, name) is not None)
+    yield from (
+        ("outputs", index, "topic") for index, output in enumerate(settings.outputs) if output.topic is not None
     )
 
 

@@ -82,7 +82,7 @@ def _overlay(files: ProjectFiles, environment: str) -> str:
         raise ConfigError(
             f"there is no folder conf/env/{environment} for the environment '{environment}'",
             where="environment FP_EVENTS_ENV",
-            mend=f"there are: {', '.join(known)}" if known else "make it, or unset FP_EVENTS_ENV",
+            mend=f"there are: {', '.join(known)}" if known else "make it, or leave out FP_EVENTS_ENV and --env",
         )
     return f"conf/env/{environment}"
 

@@ -59,7 +59,8 @@ def read_yaml(text: str, *, file: str, environ: Mapping[str, str]) -> tuple[Laye
         return empty, builder.problems
     if not isinstance(data, dict):
         what = "must be a block of keys such as 'name: value'"
-        return empty, [*builder.problems, Problem(what=what, where=f"{file}:{node.start_mark.line + 1}")]
+        mend = "put a space after the colon" if isinstance(data, str) and ":" in data else ""
+        return empty, [*builder.problems, Problem(what=what, where=f"{file}:{node.start_mark.line + 1}", mend=mend)]
     return Layer(data=data, marks=builder.marks, where=f"{file}:1", is_file=True), builder.problems
 
 
@@ -75,8 +76,10 @@ def _check_depth(text: str) -> None:
 
 def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
     line = _line(error, text)
-    substitutes = "${" in "".join(text.splitlines()[line - 1 : line])
-    mend = "inside { } and [ ], put ${…} in quotes" if substitutes else ""
+    wrong = "".join(text.splitlines()[line - 1 : line])
+    mend = "inside { } and [ ], put ${…} in quotes" if "${" in wrong else ""
+    if wrong.lstrip(" ").startswith("\t"):
+        mend = "indent with spaces: YAML does not take tabs"
     return Problem(what=f"is not YAML: {_reason(error)}", where=f"{file}:{line}", mend=mend)
 
 

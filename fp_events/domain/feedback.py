@@ -1,4 +1,4 @@
-"""Pipelines that would feed themselves: what one publishes, one of its own triggers takes in."""
+"""Pipelines that would feed themselves: what one publishes, or makes the daemon tell, one of its triggers takes in."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from itertools import product
 from .errors import Problem
 from .pipeline import Output, Pipeline, Trigger
 from .templates import parse_topic
-from .topics import overlaps, parse_filter
+from .topics import covers, overlaps, parse_filter
+
+
+#: Pipeline -> filters of topics.
+Topics = Callable[[str], Iterable[str]]
 
 
 def feedback_loops(pipelines: Iterable[Pipeline], result_topic: Callable[[str, str], str]) -> list[Problem]:
     """A problem for every loop of publishing and triggering.
 
-    A pipeline that may trigger itself is an error where it certainly does (its output's topic is a trigger's
-    topic as it stands), else a warning: a capture may keep the two apart.
+    A pipeline that may trigger itself is an error where it certainly does (a trigger takes in every topic that
+    the output's can be), else a warning: a value may keep the two apart.
     """
     known = list(pipelines)
     feeds: dict[str, set[str]] = {pipeline.name: set() for pipeline in known}
@@ -27,9 +31,46 @@ def feedback_loops(pipelines: Iterable[Pipeline], result_topic: Callable[[str, s
                 continue
             feeds[source.name].add(target.name)
             if source is target:
-                problems.append(_itself(source, output, trigger, certain="+" not in topics and "#" not in topics))
+                problems.append(_itself(source, output, trigger, certain=_certain(source, output, trigger, topics)))
     problems.extend(_longer(known, feeds))
     return problems
+
+
+def daemon_loops(pipelines: Iterable[Pipeline], always: Topics, at_times: Topics) -> list[Problem]:
+    """A problem for every trigger that takes in what the daemon publishes about its own pipeline.
+
+    `always`: filters of what each run makes it publish, an error; `at_times`: of what some do, a warning.
+    """
+    problems = []
+    for pipeline in pipelines:
+        for trigger in pipeline.triggers:
+            hit = _first_overlap(trigger, always(pipeline.name))
+            told = hit or _first_overlap(trigger, at_times(pipeline.name))
+            if told is not None:
+                verb = "triggers" if hit else "may trigger"
+                problems.append(
+                    Problem(
+                        what=f"what the daemon tells of '{pipeline.name}' on {told} {verb} it again ({trigger.topic})",
+                        where=trigger.where or pipeline.where,
+                        mend="name the topics of your devices more narrowly",
+                        warning=hit is None,
+                    )
+                )
+    return problems
+
+
+def _first_overlap(trigger: Trigger, filters: Iterable[str]) -> str | None:
+    wanted = parse_filter(trigger.topic).filter
+    return next((text for text in filters if overlaps(wanted, text)), None)
+
+
+def _certain(pipeline: Pipeline, output: Output, trigger: Trigger, topics: str) -> bool:
+    """Whether the trigger takes in whatever the output publishes: values of the run could hold any levels."""
+    captures = {name for each in pipeline.triggers for name in parse_filter(each.topic).captures}
+    names = parse_topic(output.topic).names if output.topic is not None else frozenset()
+    if output.topic == "{topic}":
+        return True
+    return names <= captures | {"topic", "pipeline"} and covers(trigger.topic, topics)
 
 
 def _published(pipeline: Pipeline, output: Output, result_topic: Callable[[str, str], str]) -> str:

@@ -100,3 +100,9 @@ class Pipeline:
     enabled: bool = True
     #: ``file`` of the pipeline's YAML, for messages to the user.
     where: str = ""
+    #: Setting (``params.limit``, ``triggers[0].key``) -> where it was written, as far as it was.
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def where_of(self, setting: str) -> str:
+        """Where a setting was written, for messages to the user; the pipeline's file where that is not known."""
+        return self.origins.get(setting) or self.where

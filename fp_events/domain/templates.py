@@ -153,7 +153,10 @@ def parse_topic(text: str) -> Template:
     """Read the template of a topic to publish to; raises ValueError also where no value could make it one."""
     template = parse(text)
     sample = template.render_sample("x")
-    validate_topic(sample)
+    try:
+        validate_topic(sample)
+    except ValueError as error:
+        raise ValueError(str(error).replace(shown(sample), shown(text))) from None
     if sample.startswith("$"):
         raise ValueError(f"topic {shown(text)}: topics that start with $ belong to the broker")
     return template

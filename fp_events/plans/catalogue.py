@@ -66,7 +66,8 @@ class Catalogue:
         """The pipeline's plan.
 
         `final_vars` takes the place of the pipeline's own, `config` is laid over its own, `overrides` names nodes
-        whose values come with the inputs. Raises ConfigError with ``file:line`` of the function to mend.
+        whose values come with the inputs. Raises ConfigError with ``file:line`` of the function to mend, UsageError for
+        a name in `final_vars` that is no node.
         """
         from .loading import LOCK
         from .version import config_key

@@ -26,8 +26,8 @@ def check(catalogue: Catalogue, pipeline: Pipeline) -> list[Problem]:
         return list(error.problems)
     problems = [*_replaced(pipeline, selection.graph), *_driver(selection), *_state(pipeline, selection)]
     problems += _constants(pipeline, selection)
-    for trigger in pipeline.triggers:
-        problems += _map(pipeline, trigger, selection)
+    for index, trigger in enumerate(pipeline.triggers):
+        problems += _map(pipeline, index, selection)
         problems += _unfilled(pipeline, trigger, selection)
     return problems
 
@@ -36,7 +36,7 @@ def _replaced(pipeline: Pipeline, graph: Graph) -> Iterator[Problem]:
     for name, where in graph.replaced.items():
         yield Problem(
             what=f"`run.config` has a key '{name}', so function '{name}' at {where} never runs",
-            where=pipeline.where or where,
+            where=pipeline.where_of(f"run.config.{name}") or where,
             mend="rename the key, unless that is what you want",
             warning=True,
         )
@@ -55,8 +55,8 @@ def _driver(selection: Selection) -> Iterator[Problem]:
 
 def _state(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
     nodes = selection.graph.nodes
-    where = pipeline.where or selection.graph.file
     for node, name in pipeline.state.items():
+        where = pipeline.where_of(f"state.{node}") or selection.graph.file
         if nodes[node].user_defined:
             mend = f"keep a node that is computed from '{node}'"
             yield Problem(what=f"`state` keeps '{node}', which is an input and not computed", where=where, mend=mend)
@@ -80,9 +80,9 @@ def _state_type(node: str, name: str, selection: Selection) -> Iterator[Problem]
 
 
 def _constants(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
-    where = pipeline.where or selection.graph.file
     for block, values in (("run.inputs", pipeline.inputs), ("params", pipeline.params)):
         for name, value in values.items():
+            where = pipeline.where_of(f"{block}.{name}") or selection.graph.file
             misfit = _misfit(name, selection, where, block)
             if misfit is not None:
                 yield misfit
@@ -97,13 +97,15 @@ def _value_mend(value: object) -> str:
     return "write it without quotes" if isinstance(value, str) else "change the value or the type hint"
 
 
-def _map(pipeline: Pipeline, trigger: Trigger, selection: Selection) -> Iterator[Problem]:
-    where = trigger.where or pipeline.where or selection.graph.file
+def _map(pipeline: Pipeline, index: int, selection: Selection) -> Iterator[Problem]:
+    trigger = pipeline.triggers[index]
     explicit = trigger.map is not None
     entries = trigger.map if trigger.map is not None else {} if trigger.spread else default_sources(trigger)
     for name, path in entries.items():
         if not explicit and name not in selection.inputs:
             continue
+        written = pipeline.origins.get(f"triggers[{index}].map.{name}")
+        where = written or trigger.where or pipeline.where or selection.graph.file
         misfit = _misfit(name, selection, where, "map")
         if misfit is not None:
             yield misfit
@@ -111,7 +113,7 @@ def _map(pipeline: Pipeline, trigger: Trigger, selection: Selection) -> Iterator
         try:
             given = source_type(trigger, path)
         except ValueError as error:
-            yield Problem(what=f"`map` cannot fill '{name}': {error}", where=where, mend="mend the path")
+            yield Problem(what=f"`map` cannot fill '{name}': {error}", where=where)
             continue
         hint = selection.graph.nodes[name].type
         if given is not Any and hints_contradict(hint, given):

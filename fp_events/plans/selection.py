@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from fp_events.domain.errors import ConfigError, Problem
+from fp_events.domain.errors import ConfigError, Problem, UsageError
 from fp_events.domain.pipeline import Pipeline
 
 from .building import Graph
@@ -36,15 +36,28 @@ class Selection:
 
 
 def requested(pipeline: Pipeline, graph: Graph, final_vars: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The outputs of a pipeline's plan. Raises ConfigError for names that the module does not have."""
+    """The outputs of a pipeline's plan.
+
+    Names that the module does not have raise ConfigError, or UsageError where they were asked for by `final_vars`.
+    """
     explicit = tuple(pipeline.final_vars if final_vars is None else final_vars)
-    problems = [_unknown(graph, name, "final_vars", pipeline.where) for name in explicit if name not in graph.nodes]
+    unknown = [name for name in explicit if name not in graph.nodes]
+    if unknown and final_vars is not None:
+        raise UsageError(
+            f"pipeline '{pipeline.name}' has no node '{unknown[0]}'",
+            mend=nearest(unknown[0], graph.computed(), f"it has {', '.join(graph.computed())}"),
+        )
+    problems = [_unknown(graph, name, "run.final_vars", pipeline.where_of("run.final_vars")) for name in unknown]
     problems += [
         _unknown(graph, output.node, "outputs", output.where or pipeline.where)
         for output in pipeline.outputs
         if output.node not in graph.nodes
     ]
-    problems += [_unknown(graph, name, "state", pipeline.where) for name in pipeline.state if name not in graph.nodes]
+    problems += [
+        _unknown(graph, name, "state", pipeline.where_of(f"state.{name}"))
+        for name in pipeline.state
+        if name not in graph.nodes
+    ]
     if problems:
         raise ConfigError.of(problems)
     outputs = [output.node for output in pipeline.outputs]

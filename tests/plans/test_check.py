@@ -114,7 +114,7 @@ def test_each_trigger_is_looked_at(project: Project) -> None:
         ),
         (
             {"triggers": (trigger(map={"reading": "payload", "line": "topic.site"}),)},
-            "conf/pipelines/work.yml:4: `map` cannot fill 'line': path 'topic.site': topic 'plant/{line}/temperature' does not capture 'site'; its captures are line; mend the path",
+            "conf/pipelines/work.yml:4: `map` cannot fill 'line': path 'topic.site': topic 'plant/{line}/temperature' does not capture 'site'; its captures are line",
         ),
         (
             {"triggers": (trigger(map={"reading": "payload", "line": "topic.line", "quality": "payload.q"}),)},

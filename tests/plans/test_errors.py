@@ -168,7 +168,7 @@ def test_unknown_names_get_the_nearest(project: Project) -> None:
     )
     missing = "but module 'pipelines.work' has no such function"
     assert [
-        ("conf/pipelines/work.yml", f"`final_vars` names 'avrage', {missing}", "did you mean 'average'?"),
+        ("conf/pipelines/work.yml", f"`run.final_vars` names 'avrage', {missing}", "did you mean 'average'?"),
         ("conf/pipelines/work.yml:9", f"`outputs` names 'averages', {missing}", "did you mean 'average'?"),
         (
             "conf/pipelines/work.yml",
