@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 #: What is never tracked, for a copy of the project without its history.
-_MADE = {".git", ".venv", ".fp-events", ".hypothesis", "build", "dist", "secrets", "__pycache__"}
+_MADE = {".git", ".venv", ".fp-events", ".fp-events-demo", ".hypothesis", "build", "dist", "secrets", "__pycache__"}
 
 
 def tracked(*patterns: str) -> list[Path]:
