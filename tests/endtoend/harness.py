@@ -10,7 +10,8 @@ import signal
 import sqlite3
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,18 @@ def write_project(folder: Path, files: Mapping[str, str]) -> Path:
 class Daemon:
     """`fp-events serve` as a process."""
 
-    def __init__(self, project: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, project: Path, environ: Mapping[str, str] | None = None, options: Sequence[str] = ()) -> None:
+        """`options`: of `serve`."""
         self.project = project
         #: What it has written to its log, over all its lives.
         self.log: list[dict[str, Any]] = []
         #: Lines that are no log lines: the banner, errors.
         self.text: list[str] = []
         self._environ = dict(environ or {})
+        self._options = options
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._silent = True
         self._changed = asyncio.Condition()
 
     @property
@@ -60,10 +64,12 @@ class Daemon:
             "--project",
             str(self.project),
             "serve",
+            *self._options,
             stderr=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, **self._environ},
         )
+        self._silent = False
         self._reader = asyncio.create_task(self._read(self._process))
         await self.logged(until, after=seen)
 
@@ -74,7 +80,7 @@ class Daemon:
                 for line in self.log[after:]:
                     if line.get("event") == event and (where is None or where(line)):
                         return line
-                if self._reader is None or self._reader.done():
+                if self._silent:
                     raise RuntimeError(f"serve ended without {event!r}: {self.log[after:]} {self.text}")
                 await self._changed.wait()
 
@@ -88,11 +94,20 @@ class Daemon:
 
     async def end(self, number: signal.Signals) -> int:
         """Send a signal and wait for the end; the exit code."""
+        self.signal(number)
+        return await self.ended()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for the end; the exit code."""
         process, reader = self._process, self._reader
         assert process is not None
         assert reader is not None
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(number)
         async with asyncio.timeout(PATIENCE):
             code = await process.wait()
             await reader
@@ -112,6 +127,24 @@ class Daemon:
                     return status
                 await asyncio.sleep(every)
 
+    async def run_ended(self, run_id: str) -> dict[str, Any]:
+        """Wait until a run is FINISHED; the whole of it."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                run = await self.ask("runs.show", run_id=run_id)
+                if run["state"] == "finished":
+                    return run
+                await asyncio.sleep(0.02)
+
+    async def runs(self, pipeline: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait until a pipeline has `count` runs, all FINISHED; the whole of them, oldest first."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                rows = (await self.ask("runs.list", pipeline=pipeline))["runs"]
+                if len(rows) >= count and all(row["state"] == "finished" for row in rows):
+                    return [await self.ask("runs.show", run_id=row["run_id"]) for row in reversed(rows)]
+                await asyncio.sleep(0.02)
+
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
         async for raw in process.stderr:
@@ -123,16 +156,18 @@ class Daemon:
                     self.text.append(line)
                 self._changed.notify_all()
         async with self._changed:
-            self._reader = None
+            self._silent = True
             self._changed.notify_all()
 
 
 @contextlib.asynccontextmanager
-async def serving(project: Path, environ: Mapping[str, str] | None = None) -> AsyncIterator[Daemon]:
+async def serving(
+    project: Path, environ: Mapping[str, str] | None = None, options: Sequence[str] = ()
+) -> AsyncIterator[Daemon]:
     """A running daemon, killed at the end if it still runs."""
-    daemon = Daemon(project, environ)
-    await daemon.start()
+    daemon = Daemon(project, environ, options)
     try:
+        await daemon.start()
         yield daemon
     finally:
         if daemon._process is not None:
@@ -211,6 +246,172 @@ async def publish(port: int, topic: str, lines: Iterable[str], *, protocol: str 
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message as `mosquitto_sub` saw it."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    #: As mosquitto names them: `content-type`, `correlation-data`, `message-expiry-interval`, …
+    properties: dict[str, Any]
+
+    @property
+    def user(self) -> dict[str, str]:
+        """User properties."""
+        found: dict[str, str] = self.properties.get("user-properties", {})
+        return found
+
+    @property
+    def json(self) -> Any:
+        """The payload, parsed."""
+        return json.loads(self.payload)
+
+
+class Listener:
+    """`mosquitto_sub` without a session: what arrives while it runs, with all properties."""
+
+    def __init__(self, port: int, *filters: str, protocol: str = "5") -> None:
+        self._port = port
+        self._filters = filters
+        self._protocol = protocol
+        self.messages: list[Received] = []
+        self._changed = asyncio.Condition()
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._probe = f"listener/{os.getpid()}/{id(self)}"
+        self._subscribed = asyncio.Event()
+
+    async def __aenter__(self) -> Listener:
+        # mosquitto_sub does not say when it is subscribed: a retained message, asked for last, does.
+        await send(self._port, self._probe, "here", protocol=self._protocol, retain=True)
+        self._process = await asyncio.create_subprocess_exec(
+            require_program("mosquitto_sub"),
+            *("-p", str(self._port), "-q", "1", "-F", "%t\x1f%x\x1f%j"),
+            *("-V", "mqttv5" if self._protocol == "5" else "mqttv311"),
+            *(part for text in (*self._filters, self._probe) for part in ("-t", text)),
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 26,
+        )
+        self._reader = asyncio.create_task(self._read(self._process))
+        async with asyncio.timeout(PATIENCE):
+            await self._subscribed.wait()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._process is not None
+        assert self._reader is not None
+        self._process.kill()
+        await self._process.wait()
+        await self._reader
+
+    def on(self, topic: str) -> list[Received]:
+        """What has come on one topic."""
+        return [message for message in self.messages if message.topic == topic]
+
+    async def next(self, topic: str, count: int = 1) -> list[Received]:
+        """Wait until `count` messages have come on a topic; all that have come on it."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: len(self.on(topic)) >= count)
+        return self.on(topic)
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        async for raw in process.stdout:
+            topic, payload, rest = raw.decode(errors="replace").split("\x1f", 2)
+            if topic == self._probe:
+                self._subscribed.set()
+            if topic.startswith("listener/"):
+                continue
+            facts = json.loads(rest, strict=False)
+            received = Received(
+                topic, bytes.fromhex(payload), facts["qos"], bool(facts["retain"]), facts.get("properties", {})
+            )
+            async with self._changed:
+                self.messages.append(received)
+                self._changed.notify_all()
+
+
+async def send(
+    port: int,
+    topic: str,
+    payload: bytes | str | object = b"",
+    *,
+    protocol: str = "5",
+    qos: int = 1,
+    retain: bool = False,
+    properties: Sequence[tuple[str, ...]] = (),
+) -> None:
+    """One message by `mosquitto_pub`; what is neither bytes nor text goes as JSON. Returns when the broker has it.
+
+    `properties`: as for its `-D publish`, such as ``("content-type", "text/plain")``.
+    """
+    text = payload if isinstance(payload, bytes | str) else json.dumps(payload)
+    with tempfile.TemporaryFile() as source:
+        source.write(text if isinstance(text, bytes) else text.encode())
+        source.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            require_program("mosquitto_pub"),
+            *("-p", str(port), "-q", str(qos), "-t", topic, "-V", "mqttv5" if protocol == "5" else "mqttv311"),
+            *(("-s",) if text else ("-n",)),
+            *(("-r",) if retain else ()),
+            *(part for given in properties for part in ("-D", "publish", *given)),
+            stdin=source,
+        )
+    async with asyncio.timeout(PATIENCE):
+        assert await process.wait() == 0
+
+
+async def request(port: int, topic: str, body: bytes | str | object, *, response: str, correlation: str) -> Received:
+    """A request by `mosquitto_rr`, MQTT 5, with response topic and correlation data; the reply."""
+    process = await asyncio.create_subprocess_exec(
+        require_program("mosquitto_rr"),
+        *("-p", str(port), "-q", "1", "-V", "mqttv5", "-t", topic, "-e", response, "-W", "20"),
+        *("-m", body if isinstance(body, bytes | str) else json.dumps(body)),
+        *("-D", "publish", "correlation-data", correlation, "-F", "%x %j"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE):
+        out, _ = await process.communicate()
+    assert out, f"no reply to {topic}"
+    payload, _, rest = out.decode().partition(" ")
+    facts = json.loads(rest, strict=False)
+    return Received(facts["topic"], bytes.fromhex(payload), facts["qos"], bool(facts["retain"]), facts["properties"])
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a call of the program gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its output, parsed."""
+        return json.loads(self.out)
+
+
+async def cli(project: Path, *arguments: str) -> Called:
+    """`fp-events` as a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fp_events.cli", "--project", str(project), *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode is not None
+    return Called(process.returncode, out.decode(), err.decode())
 
 
 def unfinished(project: Path) -> int:
