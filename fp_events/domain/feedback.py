@@ -10,7 +10,6 @@ from .pipeline import Output, Pipeline, Trigger
 from .templates import parse_topic
 from .topics import covers, overlaps, parse_filter
 
-
 #: Pipeline -> filters of topics.
 Topics = Callable[[str], Iterable[str]]
 
