@@ -84,7 +84,7 @@ ACCEPT = st.builds(
     lambda runs, payload, key, again: (runs, payload, key, again),
     st.lists(NEW_RUN, max_size=2),
     st.sampled_from([None, b"x", b"y"]),
-    st.none() | st.builds(TransportKey, st.integers(1, 2), st.integers(1, 2)),
+    st.none() | st.integers(1, 2),
     st.booleans(),
 )
 
@@ -121,6 +121,7 @@ class Agreement(RuleBasedStateMachine):
         self.generation = 0
         self.memory: MemoryLedger = MemoryLedger()
         self.sqlite = SqliteLedger(self.folder / "0" / "ledger.db", synchronous="normal")
+        self.session = 1
         self.free = list(reversed(RUNS))
         self.same(lambda ledger: ledger.open())
 
@@ -176,10 +177,15 @@ class Agreement(RuleBasedStateMachine):
         )
         self.same(lambda ledger: ledger.commit(batch))
 
-    def named(self, runs: list[Any], payload: bytes | None, key: TransportKey | None, again: bool) -> Accept:
+    def named(self, runs: list[Any], payload: bytes | None, packet_id: int | None, again: bool) -> Accept:
         chosen = [replace(run, run_id=self.free.pop()) for run in runs if self.free]
         content = None if payload is None else message(payload)
-        return Accept(message=content, runs=tuple(chosen), transport_key=key if content else None, redelivered=again)
+        key = TransportKey(self.session, packet_id) if content and packet_id else None
+        return Accept(message=content, runs=tuple(chosen), transport_key=key, redelivered=again)
+
+    @rule()
+    def session_lost(self) -> None:
+        self.session += 1
 
     @rule()
     def restart(self) -> None:
