@@ -22,7 +22,6 @@ from tests.support import free_port, require_program
 #: What every broker of ours is set to; a line given to `mosquitto` comes after these.
 DURABLE = (
     "persistence true",
-    "autosave_on_changes true",
     "autosave_interval 1",
     "max_queued_messages 0",
     "max_inflight_messages 0",

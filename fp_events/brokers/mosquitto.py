@@ -32,10 +32,10 @@ def find_mosquitto() -> str | None:
 
 
 def configuration(folder: Path, port: int) -> str:
-    """A `mosquitto.conf` for loopback that loses nothing it has acknowledged when it is killed.
+    """A `mosquitto.conf` for loopback that saves what it holds every second, and when it ends.
 
-    Persistence alone writes every half hour. `autosave_on_changes` with an interval of 1 writes after every
-    change, and was measured to keep all of 200 queued messages through SIGKILL.
+    Persistence alone saves every half hour. `autosave_on_changes` saves all it holds at every change, which is
+    fifty times slower with 3,000 messages waiting.
     """
     if "\n" in str(folder):
         raise ConfigError("Mosquitto cannot be given a folder with a line break in its name", where=repr(str(folder)))
@@ -47,7 +47,6 @@ def configuration(folder: Path, port: int) -> str:
         "persistence true",
         f"persistence_location {folder}/",
         "persistence_file mosquitto.db",
-        "autosave_on_changes true",
         "autosave_interval 1",
         "# The default of 1000 drops what comes after it, while publishers see success.",
         "max_queued_messages 0",

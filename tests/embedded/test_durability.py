@@ -51,9 +51,10 @@ def pid_of_broker(folder: Path) -> int:
 
 
 async def saved(folder: Path) -> None:
-    """Wait until the last payload is in the database: Mosquitto acknowledges, then saves."""
-    while PAYLOADS[-1].encode() not in (folder / "mosquitto.db").read_bytes():
-        await anyio.sleep(0.01)
+    """Wait until the last payload is in the database: Mosquitto acknowledges, and saves every second."""
+    database = folder / "mosquitto.db"
+    while not database.exists() or PAYLOADS[-1].encode() not in database.read_bytes():
+        await anyio.sleep(0.02)
 
 
 async def test_killed_broker_comes_back_with_what_it_held(folder: Path) -> None:
