@@ -78,8 +78,11 @@ async def _serve(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
+        in_the_way = isinstance(error, FileExistsError)
         raise StorageError(
-            f"the folder cannot be made ({error.strerror})", where=str(folder), mend="make its parent writable"
+            "a file is where a folder is needed" if in_the_way else f"the folder cannot be made ({error.strerror})",
+            where=str(folder),
+            mend="move it away" if in_the_way else "make its parent writable",
         ) from error
     if config.mqtt.url != "embedded":
         return await _run(config, folder, None, on_ready, warnings, fail_fast=fail_fast)

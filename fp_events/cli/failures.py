@@ -64,7 +64,9 @@ def _lines(error: BaseException) -> list[str]:
 
 def _usage_sentence(error: BaseException) -> str:
     format_message = getattr(error, "format_message", error.__str__)
-    what = str(format_message()).strip().removesuffix(".")
+    what = str(format_message()).strip().removesuffix(".").replace(". Did you mean", "; did you mean")
+    if what.endswith("?"):
+        return what
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "fp-events"
     return f"{what}; see `{path} --help`"

@@ -67,7 +67,9 @@ def run(
         node = f"node {report.failure.node}: " if report.failure.node else ""
         if invocation.debug and report.failure.traceback:
             note_block(report.failure.traceback)
-        note(f"error: {pipeline}: {node}{report.failure.type}: {report.failure.message}")
+        # Our own kinds of errors say all in their sentence.
+        kind = "" if report.failure.type.startswith("fp_events.") else f"{report.failure.type}: "
+        note(f"error: {pipeline}: {node}{kind}{report.failure.message}")
     if outcome != "succeeded":
         raise typer.Exit(1)
 

@@ -76,10 +76,10 @@ async def connected(options: ConnectOptions, *, patience: float = PATIENCE) -> A
 
 
 def _unavailable(transport: Transport, options: ConnectOptions, patience: float) -> BrokerUnavailable:
-    mend = "is the broker running, and mqtt.url right?"
-    # The transport's sentence names the address itself.
+    # The transport's sentence names the address and the mend itself.
     if why := transport.status().last_error:
-        return BrokerUnavailable(why, mend=mend)
+        return BrokerUnavailable(why)
+    mend = "is the broker running, and mqtt.url right?"
     return BrokerUnavailable(f"no answer within {patience:g} s", where=options.address, mend=mend)
 
 

@@ -226,12 +226,14 @@ class Service:
             log.info("connected", broker=status.address, session_present=status.session_present)
             for text, code in status.granted.items():
                 if code >= 0x80:
-                    log.warning("subscription_refused", filter=text, reason_code=code)
+                    error = _subscription_refused(status.address, text, code)
+                    log.warning("subscription_refused", filter=text, reason_code=code, error=error)
             return
         log.warning("disconnected" if status.connections else "broker_unavailable", broker=status.address,
                     error=status.last_error)  # fmt: skip
         if self._o.fail_fast and not status.connections:
-            raise BrokerUnavailable(status.last_error or "no answer", where=status.address)
+            # The transport's sentence names the address and the mend itself.
+            raise BrokerUnavailable(status.last_error or f"{status.address}: no answer")
 
     def _publication_refused(self, publication: Publication, reason: str) -> None:
         self._board.refused += 1
@@ -330,6 +332,14 @@ class Service:
     async def status(self) -> dict[str, Any]:
         """The whole of `status`."""
         return await self._board.whole()
+
+
+def _subscription_refused(address: str, text: str, code: int) -> str:
+    """The broker's reason code (MQTT 5, 3.9.3) as a sentence; 0x80 is all that 3.1.1 knows."""
+    known = {0x80: "no reason given", 0x87: "not authorized", 0x9E: "it has no shared subscriptions"}
+    reason = known.get(code, f"reason code 0x{code:02X}")
+    mend = "give this user the right to it, or correct the trigger's topic; no message of it will come until then"
+    return f"{address}: the broker refuses the subscription to {text} ({reason}); {mend}"
 
 
 def availability(names: Names, text: str) -> Publication:

@@ -1,4 +1,4 @@
-"""What went wrong with a connection, in one sentence without secrets."""
+"""What went wrong with a connection, and how to mend it, in one sentence without secrets."""
 
 from __future__ import annotations
 
@@ -15,28 +15,37 @@ from ._reasons import BAD_PASSWORD, BANNED, CLIENT_ID_INVALID, NOT_AUTHORIZED, U
 _WRONG_HOST = (62, 64)
 
 
+_IS_IT_TLS = "does this port speak TLS? If not, mqtt.url begins with mqtt:// or ws://"
+_IS_IT_MQTT = "is it an MQTT broker, and does this port want mqtts://, ws:// or wss:// in mqtt.url?"
+_PASSWORD = "correct mqtt.username, mqtt.password or mqtt.password_file"  # noqa: S105 - a mend, not a password
+
+
 def describe_failure(error: BaseException, options: ConnectOptions) -> str:
     """Why no connection was made. aiomqtt hides the cause in the context of its own error."""
     cause = error.__context__ if isinstance(error.__context__, OSError | paho.WebsocketConnectionError) else error
     where = options.address
     match cause:
         case socket.gaierror():
-            return f"{where}: the host name '{options.host}' cannot be resolved ({cause.strerror})"
+            return f"{where}: the host name '{options.host}' cannot be resolved ({cause.strerror}); correct mqtt.url"
         case ssl.SSLCertVerificationError() if cause.verify_code in _WRONG_HOST:
-            return f"{where}: the broker's certificate is not for the host '{options.host}'"
+            return f"{where}: the broker's certificate is not for the host '{options.host}'; use a name in mqtt.url that it is for"
         case ssl.SSLCertVerificationError():
-            return f"{where}: the broker's certificate is not trusted ({cause.verify_message})"
+            mend = "name the authority that signed it in mqtt.tls.ca_file"
+            return f"{where}: the broker's certificate is not trusted ({cause.verify_message}); {mend}"
         case ssl.SSLError():
-            return f"{where}: the TLS handshake failed ({cause.reason or cause.strerror or 'connection closed'})"
+            reason = cause.reason or cause.strerror or "connection closed"
+            return f"{where}: the TLS handshake failed ({reason}); {_IS_IT_TLS}"
         case ConnectionRefusedError():
-            return f"{where}: nobody listens there (connection refused)"
+            return f"{where}: nobody listens there (connection refused); start the broker, or correct mqtt.url"
+        case ConnectionResetError() if options.tls is not None:
+            return f"{where}: the connection was reset in the TLS handshake; {_IS_IT_TLS}"
         case TimeoutError():
-            return f"{where}: no answer in time"
+            return f"{where}: no answer in time; is that the broker's address, and does a firewall let us through?"
         case paho.WebsocketConnectionError():
-            return f"{where}: the server does not accept the WebSocket ({cause})"
+            return f"{where}: the server does not accept the WebSocket ({cause}); correct the path in mqtt.url"
         case OSError():
             return f"{where}: {cause.strerror or cause}"
-    return f"{where}: {error}"
+    return f"{where}: {error}; {_IS_IT_MQTT}"
 
 
 def describe_refusal(code: int, options: ConnectOptions) -> str:
@@ -49,9 +58,9 @@ def describe_refusal(code: int, options: ConnectOptions) -> str:
         case c if c == CLIENT_ID_INVALID:
             return f"{where}: the broker does not accept the client id '{options.client_id}'"
         case c if c == BAD_PASSWORD:
-            return f"{where}: wrong user name or password for {user}"
+            return f"{where}: wrong user name or password for {user}; {_PASSWORD}"
         case c if c == NOT_AUTHORIZED:
-            return f"{where}: {user} is not authorized to connect (password, or access rights)"
+            return f"{where}: {user} is not authorized to connect (password, or access rights); {_PASSWORD}"
         case c if c == BANNED:
             return f"{where}: the broker has banned this client"
     return f"{where}: the broker refused the connection ({reason_name(code)})"
