@@ -92,22 +92,33 @@ class Ledger(Protocol):
         """Encoded state by (pipeline, key); a key without state is left out."""
 
     async def list_states(self, pipeline: str | None, *, limit: int, after: str = "") -> Sequence[StoredState]:
-        """State by pipeline and key, in that order."""
+        """State by pipeline and key, in that order; only keys greater than `after`, for the next page of a pipeline."""
 
     async def runs(self, query: RunQuery) -> Sequence[StoredRun]:
         """Runs, newest first, without payloads and with their last failed attempt only."""
 
     async def run(self, run_id: str) -> StoredRun | None:
-        """One run, whole; `run_id` may be a unique beginning."""
+        """One run, whole; `run_id` may be a unique beginning. Raises UsageError where it is one of several."""
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Pipeline -> number of runs by state (`queued`, `running`, `waiting`), by outcome and as `dead_letters`."""
+        """Pipeline -> number of runs by state (`queued`, `running`, `waiting`), by outcome and as `dead_letters`.
+
+        States and dead letters are those of now. Outcomes count every run that ever ended so, also after it was
+        deleted; one that was opened again no longer counts. Read from counters that each commit keeps: costs
+        the same whatever the number of runs. What is zero is left out.
+        """
 
     async def purge(self, run_ids: Sequence[str]) -> int:
-        """Delete finished runs with what belongs to them; how many there were."""
+        """Delete finished runs with what belongs to them, publications too, sent or not; how many there were.
+
+        Identities are remembered all the same.
+        """
 
     async def prune(self, policy: RetentionPolicy, now: datetime) -> int:
-        """Delete, in small steps, what `policy` no longer keeps; how many runs went."""
+        """Delete, in small steps, what `policy` no longer keeps; how many runs went.
+
+        A run with an unsent or refused publication is kept; refused publications as long as dead letters.
+        """
 
     async def close(self) -> None:
         """Give the lease back and close; this owner's RUNNING runs are QUEUED again.

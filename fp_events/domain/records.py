@@ -58,8 +58,8 @@ class Accept:
     message: Message | None
     runs: tuple[NewRun, ...]
     transport_key: TransportKey | None = None
-    #: DUP was set: first look for an equal message (session, packet id, topic, payload) above the
-    #: confirmed mark; where there is one, nothing is stored.
+    #: DUP was set: first look at the newest message with this session and packet id; where it is above the
+    #: confirmed mark and equal (topic, payload), nothing is stored.
     redelivered: bool = False
 
 
@@ -142,7 +142,10 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopen:
-    """FINISHED -> QUEUED: an operator's retry. Keeps identity and attempts; counts retries from here."""
+    """FINISHED -> QUEUED: an operator's retry of a dead letter. Keeps identity and attempts.
+
+    Retries and crashes are counted from here, and expiry and deadline, which may be over, are lifted.
+    """
 
     run_id: str
 

@@ -152,7 +152,8 @@ def give_back(db: sqlite3.Connection, epoch: int) -> None:
     """End the lease. What was running is QUEUED again and nobody is to blame: this is an orderly end."""
     db.execute("BEGIN IMMEDIATE")
     # Rows of an earlier owner, which this one has not claimed, stay as they were found.
-    mine = "WHERE state = 'running' AND epoch = ?"
+    # The second condition says no more than the first, but names the index of what is unfinished.
+    mine = "WHERE state = 'running' AND state <> 'finished' AND epoch = ?"
     counts = Counts()
     for pipeline, number in db.execute(f"SELECT pipeline, count(*) FROM runs {mine} GROUP BY pipeline", (epoch,)):  # noqa: S608 - a constant
         counts.add(pipeline, RunState.RUNNING.value, -number)

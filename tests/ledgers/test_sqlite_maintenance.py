@@ -64,7 +64,7 @@ async def test_a_check_finds_what_sqlite_does_not(tmp_path: Path) -> None:
         db.execute("DELETE FROM messages WHERE id = 3")
         db.execute("UPDATE messages SET uses = 9 WHERE id = 4")
         db.execute("UPDATE runs SET outcome = NULL WHERE seq = 5")
-        db.execute("UPDATE counters SET value = 1 WHERE name = 'running'")
+        db.execute("UPDATE counters SET value = 1 WHERE name = 'queued'")
         db.execute("UPDATE outbox SET run_seq = 100000 WHERE seq IN (1, 2)")
         db.execute("UPDATE attempts SET run_seq = 100000")
         db.commit()
