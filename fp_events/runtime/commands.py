@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from fp_events.domain.run import AttemptResult, Cause, Outcome, RunState
 from .arguments import Arguments
 from .views import one_line, publication_row, run_row, run_whole, state_row
 
+#: Ids that callers may give to runs; a colon would make one look like a publication's.
+RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 #: Rows of one reply.
 MOST = 1000
 
@@ -53,11 +56,20 @@ class Live(Protocol):
     def pause(self, pipeline: str, paused: bool) -> Awaitable[None]:
         """Stop or let go on the starting of runs; durable."""
 
+    def obstacle(self, run: StoredRun) -> str:
+        """Why a run cannot be taken up again; empty where it can."""
+
     def take_reopened(self, run: StoredRun) -> None:
         """Run what was reopened."""
 
-    def submit(self, run: NewRun, ended: Callable[[Outcome, AttemptResult | None], None] | None) -> Awaitable[bool]:
+    def resend(self) -> None:
+        """Publish what has become unsent again."""
+
+    def submit(self, run: NewRun, *, may_be_known: bool) -> Awaitable[bool]:
         """Accept a run, durably; False where its id is known already."""
+
+    def when_ended(self, run_id: str, call: Callable[[Outcome, AttemptResult | None], None]) -> bool:
+        """Have `call` called when the run has ended; False where it has already."""
 
     def reset_state(self, pipeline: str, key: str) -> None:
         """Forget the state of a key that is in memory."""
@@ -136,8 +148,11 @@ class CommandTable:
             if given not in known:
                 mend = f"it knows {', '.join(sorted(known)) or 'none'}"
                 raise CommandRefused(f"pipeline '{name}' has no input '{given}'", where="run", mend=mend)
+        run_id = arguments.text("run_id")
+        if run_id is not None and not RUN_ID.fullmatch(run_id):
+            raise CommandRefused("'run_id' must be 1 to 100 letters, digits, dots, dashes or underscores", where="run")
         run = NewRun(
-            run_id=arguments.text("run_id") or str(uuid7()),
+            run_id=run_id or str(uuid7()),
             pipeline=name,
             cause=Cause.COMMAND,
             key=arguments.text("key"),
@@ -152,10 +167,11 @@ class CommandTable:
 
         wait = arguments.flag("wait")
         timeout = arguments.number("timeout_s")
-        if not await self.live.submit(run, then if wait else None):
-            return await self._known(run.run_id)
+        new = await self.live.submit(run, may_be_known=run_id is not None)
+        if wait:
+            wait = self.live.when_ended(run.run_id, then)
         if not wait:
-            return {"run_id": run.run_id, "pipeline": name, "state": RunState.QUEUED.value, "outcome": None}
+            return await self._as_it_is(run.run_id, known=not new)
         try:
             async with asyncio.timeout(timeout):
                 outcome, result = await ended
@@ -171,9 +187,9 @@ class CommandTable:
             "node": result.failure.node if result and result.failure else None,
         }
 
-    async def _known(self, run_id: str) -> dict[str, Any]:
+    async def _as_it_is(self, run_id: str, *, known: bool) -> dict[str, Any]:
         run = await self._run(run_id)
-        return {"run_id": run_id, "pipeline": run.pipeline, "state": run.state.value, "known": True,
+        return {"run_id": run_id, "pipeline": run.pipeline, "state": run.state.value, "known": known,
                 "outcome": run.outcome.value if run.outcome else None}  # fmt: skip
 
     async def pause(self, arguments: Arguments) -> dict[str, Any]:
@@ -210,25 +226,53 @@ class CommandTable:
         }
 
     async def dlq_retry(self, arguments: Arguments) -> dict[str, Any]:
-        """Run dead letters again, with their identity and the history of their attempts."""
+        """Run dead letters again, with their identity and history; send again what the broker refused (event ids)."""
         retried: list[str] = []
         refused: list[dict[str, str]] = []
-        for run_id in await self._chosen(arguments):
-            run = await self._run(run_id)
-            if not run.dead_letter:
-                refused.append({"run_id": run.run_id, "reason": "it is not a dead letter"})
+        event_ids = []
+        for name in await self._chosen(arguments):
+            if ":" in name:
+                event_ids.append(name)
                 continue
-            if self._live is not None and run.pipeline not in self._live.pipelines:
-                refused.append({"run_id": run.run_id, "reason": f"pipeline '{run.pipeline}' is not configured"})
-                continue
-            committed = await self._commit(Batch(reopened=(Reopen(run_id=run.run_id),)))
-            if run.run_id in committed.stale:
-                refused.append({"run_id": run.run_id, "reason": "it is being retried already"})
-                continue
+            run = await self._ledger.run(name)
+            reason = "there is no such run" if run is None else await self._reopen(run)
+            if reason:
+                refused.append({"run_id": run.run_id if run else name, "reason": reason})
+            elif run:
+                retried.append(run.run_id)
+        resent = await self._resend(event_ids, arguments) if event_ids or arguments.flag("all") else []
+        refused += [
+            {"run_id": name, "reason": "the broker has not refused it"} for name in event_ids if name not in resent
+        ]
+        return {"retried": retried, "resent": resent, "refused": refused}
+
+    async def _reopen(self, run: StoredRun) -> str:
+        """Have a dead letter run again; why not, or empty."""
+        if not run.dead_letter:
+            return "it is not a dead letter"
+        if self._live is not None and (obstacle := self._live.obstacle(run)):
+            return obstacle
+        committed = await self._commit(Batch(reopened=(Reopen(run_id=run.run_id),)))
+        if run.run_id in committed.stale:
+            return "it is being retried already"
+        if self._live is not None:
+            self._live.take_reopened(await self._run(run.run_id))
+        return ""
+
+    async def _resend(self, event_ids: list[str], arguments: Arguments) -> list[str]:
+        """Have refused publications sent again: those named, or all (of a pipeline)."""
+        pipeline = arguments.text("pipeline")
+        rows = await self._ledger.refused(limit=MOST)
+        resent = [
+            row.publication.event_id
+            for row in rows
+            if row.publication.event_id in event_ids or (arguments.flag("all") and pipeline in (None, row.pipeline))
+        ]
+        if resent:
+            await self._commit(Batch(resend=tuple(resent)))
             if self._live is not None:
-                self._live.take_reopened(await self._run(run.run_id))
-            retried.append(run.run_id)
-        return {"retried": retried, "refused": refused}
+                self._live.resend()
+        return resent
 
     async def dlq_purge(self, arguments: Arguments) -> dict[str, Any]:
         """Delete dead letters with everything that belongs to them."""
@@ -279,7 +323,7 @@ class CommandTable:
                 return keys
 
     async def _chosen(self, arguments: Arguments) -> list[str]:
-        """The dead letters that a command names: by id, or all (of a pipeline)."""
+        """The dead letters that a command names: by id, or all (of a pipeline), oldest first."""
         run_ids = arguments.texts("run_ids")
         if (run_ids is None) != arguments.flag("all"):
             raise CommandRefused("name run ids, or all", where="dlq")

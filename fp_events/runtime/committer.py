@@ -26,15 +26,12 @@ class Committer:
         self._ledger = ledger
         self._waiting: deque[tuple[Batch, int, int, Then | None]] = deque()
         self._posted = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     def post(self, batch: Batch, then: Then | None = None) -> None:
         """Have `batch` committed after all earlier ones; `then` is called on the loop when it is durable."""
         rows, size = _weigh(batch)
         self._waiting.append((batch, rows, size, then))
         self._posted.set()
-        self._idle.clear()
 
     async def commit(self, batch: Batch) -> Committed:
         """Have `batch` committed and wait for it."""
@@ -48,8 +45,8 @@ class Committer:
         return await done
 
     async def flushed(self) -> None:
-        """Wait until nothing waits to be committed."""
-        await self._idle.wait()
+        """Wait until everything posted before is durable. What is posted meanwhile holds nobody up."""
+        await self.commit(Batch())
 
     async def run(self) -> None:
         """Commit for ever. Raises LedgerFailed when the disk failed."""
@@ -65,13 +62,16 @@ class Committer:
                 offset += count
             if not self._waiting:
                 self._posted.clear()
-                self._idle.set()
 
     def _take(self) -> list[tuple[Batch, int, int, Then | None]]:
         """The oldest waiting parts up to the caps; at least one."""
         taken = [self._waiting.popleft()]
         rows, size = taken[0][1], taken[0][2]
         while self._waiting and rows + self._waiting[0][1] <= MAX_ROWS and size + self._waiting[0][2] <= MAX_BYTES:
+            if taken[-1][0].states:
+                # Within a transaction an operator's write of state comes last: it must not undo what a run,
+                # started after it, has computed.
+                break
             part = self._waiting.popleft()
             taken.append(part)
             rows, size = rows + part[1], size + part[2]
@@ -109,6 +109,8 @@ def _merge(parts: list[Batch]) -> Batch:
         reopened=tuple(item for part in parts for item in part.reopened),
         sent=tuple(item for part in parts for item in part.sent),
         refused=tuple(item for part in parts for item in part.refused),
+        resend=tuple(item for part in parts for item in part.resend),
+        no_longer_alone=tuple(item for part in parts for item in part.no_longer_alone),
         states=tuple(item for part in parts for item in part.states),
         settings=settings,
         confirmed_message_id=confirmed,

@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import Enum
 
 from fp_events.domain.message import Message
-from fp_events.domain.run import Attempt, Cause, PlanRef
+from fp_events.domain.run import Attempt, Cause, Outcome, PlanRef
+
+from .timers import Timer
 
 #: Bytes that an entry takes beside its payload: the entry, its message, properties, captures.
 OVERHEAD = 1500
@@ -45,7 +47,7 @@ class Entry:
     request: bytes | None
     message: Message | None
     created_at: datetime
-    #: On the monotonic clock; None: never.
+    #: On the monotonic clock; None: never. `expires` is for runs whose first attempt has not begun.
     expires: float | None = None
     deadline: float | None = None
     phase: Phase = Phase.READY
@@ -63,8 +65,26 @@ class Entry:
     alone: bool = False
     #: Its thread runs on after a timeout: the key is not free.
     abandoned: bool = False
+    #: The next attempt was due while it was abandoned.
+    overslept: bool = False
     #: An operator reset the key's state meanwhile: what this run computes of it is void.
     discard_state: bool = False
+    #: For `expires` and `deadline`, and for the next attempt.
+    limit: Timer | None = None
+    due: Timer | None = None
+
+    def overdue(self, now: float) -> Outcome | None:
+        """How a run ends that has waited too long for its next attempt."""
+        if self.expires is not None and now >= self.expires:
+            return Outcome.EXPIRED
+        if self.deadline is not None and now >= self.deadline:
+            return Outcome.TIMED_OUT
+        return None
+
+    def next_limit(self) -> float | None:
+        """When it is to be asked again whether the run is overdue."""
+        limits = [at for at in (self.expires, self.deadline) if at is not None]
+        return min(limits, default=None)
 
     @property
     def size(self) -> int:

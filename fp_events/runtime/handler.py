@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from fp_events.domain.errors import Rejected
+from fp_events.domain.errors import InputInvalid, Rejected
 from fp_events.domain.mapping import compile_inputs, scope_of
 from fp_events.domain.message import Properties, Publication
 from fp_events.domain.pipeline import Format, Output, Pipeline
 from fp_events.domain.ports import Plan
 from fp_events.domain.run import Attempt, AttemptResult, Ended, Failure
-from fp_events.domain.templates import Template, parse_topic
+from fp_events.domain.templates import Template, TemplateError, parse, parse_topic
 
 #: Lines of a traceback that are kept, from its end.
 TRACEBACK_LINES = 60
@@ -157,8 +157,10 @@ class PipelineHandler:
             payload = self._formats.decode(
                 message.payload, format=trigger.format, content_type=message.properties.content_type
             )
-            inputs.update(compiled.mappers[attempt.trigger](payload, message, attempt.captures))
             scope = scope_of(payload, message, attempt.captures)
+            if trigger.key is not None and attempt.key is None:
+                _must_have_key(trigger.key, {**scope, "pipeline": self._pipeline.name})
+            inputs.update(compiled.mappers[attempt.trigger](payload, message, attempt.captures))
         given = request.get("inputs") or {}
         inputs.update(given)
         # Without a message there are no captures: inputs of the same name fill a topic's placeholders.
@@ -237,6 +239,14 @@ class PipelineHandler:
             duration=time.perf_counter() - started,
             failure=failure_of(error, node=compiled.plan.failed_node(error)),
         )
+
+
+def _must_have_key(key: str, scope: Mapping[str, Any]) -> None:
+    """Explain why a message got no key: without one its order, and whose state it is, are unknown."""
+    try:
+        parse(key).render(scope)
+    except TemplateError as error:
+        raise InputInvalid(str(error), where=f"key {key}") from None
 
 
 def failure_of(error: BaseException, *, node: str = "") -> Failure:

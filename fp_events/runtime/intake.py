@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from uuid_utils import uuid7
@@ -28,6 +28,11 @@ from .handler import Formats
 from .router import Router, Target
 from .runner import Runner
 
+T = TypeVar("T")
+
+#: Messages of one commit, and their bytes.
+PART = 1_000
+PART_BYTES = 4 * 1024 * 1024
 #: Setting under which the number of the broker's session is remembered.
 SESSION = "broker.session"
 
@@ -54,7 +59,7 @@ class Intake:
         runner: Runner,
         formats: Formats,
         session: int,
-        on_command: Callable[[Message], bool],
+        on_command: Callable[[Delivery], bool],
     ) -> None:
         self._transport = transport
         self._router = router
@@ -80,14 +85,23 @@ class Intake:
 
     async def run(self) -> None:
         """Take messages in until `stop`; what has begun to be accepted is also acknowledged."""
-        while not self._stopped:
-            burst: Sequence[Delivery] = ()
-            self._waiting = anyio.CancelScope()
-            with self._waiting:
-                await self._runner.room()
-                burst = await self._transport.receive()
-            if burst:
-                await self._accept(burst)
+        while await self._unless_stopped(self._room):
+            burst = await self._unless_stopped(self._transport.receive)
+            for part in _parts(burst or ()):
+                if not await self._unless_stopped(self._room):
+                    return  # not acknowledged: it comes again
+                await self._accept(part)
+
+    async def _room(self) -> bool:
+        await self._runner.pending.room()
+        return True
+
+    async def _unless_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
+        found: T | None = None
+        with anyio.CancelScope() as self._waiting:
+            if not self._stopped:
+                found = await wait()
+        return found
 
     def stop(self) -> None:
         """Take nothing more in."""
@@ -101,7 +115,7 @@ class Intake:
         claimed: dict[tuple[str, int], int] = {}
         for delivery in burst:
             self.received += 1
-            if self._on_command(delivery.message):
+            if self._on_command(delivery):
                 continue
             targets = self._router.match(delivery)
             if not targets:
@@ -171,7 +185,8 @@ class Intake:
         queue.received += 1
         queue.last_message = now
         key, identity = self._read(target, message, captures)
-        key = lane.key_of(key)
+        if trigger.key is None:
+            key = lane.key_of(None)
         place = (pipeline.name, target.index)
         ahead = claimed.get(place, 0)
         # Runs of this burst are not in the lane yet: they are counted beside it.
@@ -228,7 +243,8 @@ class Intake:
             if reading.key is not None:
                 key = reading.key.render(scope)
             if identity is None and reading.identity is not None:
-                identity = str(reading.identity.get(scope))
+                value = reading.identity.get(scope)
+                identity = None if value is None else str(value)
         except (Undecodable, InputInvalid, TemplateError):
             return key, identity
         return key, identity
@@ -242,6 +258,16 @@ class Intake:
                 message.payload, format=target.trigger.format, content_type=message.properties.content_type
             )
         return {**scope_of(payload, message, captures), "pipeline": target.pipeline.name}
+
+
+def _parts(burst: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+    """The burst in parts: the loop has its turn between them, and what is held stays bounded."""
+    start = size = 0
+    for index, delivery in enumerate(burst, start=1):
+        size += len(delivery.message.payload)
+        if index == len(burst) or index - start >= PART or size >= PART_BYTES:
+            yield burst[start:index]
+            start, size = index, 0
 
 
 def _reading(trigger: Trigger) -> _Reading:
@@ -295,7 +321,8 @@ def entry_of_stored(stored: StoredRun, trigger: int | None) -> Entry:
         request=stored.request,
         message=stored.message,
         created_at=stored.created_at,
-        expires=monotonic(stored.expires_at),
+        # Once an attempt was made, a later one is not too old.
+        expires=None if stored.attempts else monotonic(stored.expires_at),
         deadline=monotonic(stored.deadline_at),
         attempt=stored.attempt,
         retries=sum(1 for attempt in stored.attempts if attempt.number > stored.attempt_base),

@@ -26,7 +26,8 @@ class TriggerQueue:
     """Runs of one trigger that may start now."""
 
     limit: int
-    ready: deque[Entry] = field(default_factory=deque)
+    #: In the order in which they are started; a run that ends otherwise leaves from anywhere.
+    ready: OrderedDict[Entry, None] = field(default_factory=OrderedDict)
     #: Handed to the executor, or about to be.
     executing: int = 0
     #: Messages that matched, and those of them that made no run because they had been seen.
@@ -34,6 +35,14 @@ class TriggerQueue:
     duplicates: int = 0
     #: Monotonic time of the last message.
     last_message: float | None = None
+
+    def pop(self) -> Entry:
+        """Take the next one out."""
+        return self.ready.popitem(last=False)[0]
+
+    def discard(self, entry: Entry) -> None:
+        """Take one out that will not be started from here."""
+        self.ready.pop(entry, None)
 
 
 class KeyStates:
@@ -43,6 +52,8 @@ class KeyStates:
         self._values: OrderedDict[str, bytes | None] = OrderedDict()
         self._bytes = 0
         self._uncommitted: Counter[str] = Counter()
+        #: Keys and bytes at which idle ones are looked for: a tenth above what the last look has left.
+        self._look_at = (REMEMBERED_KEYS * 1.1, REMEMBERED_BYTES * 1.1)
 
     def knows(self, key: str) -> bool:
         """Whether `get` can answer without the ledger."""
@@ -71,12 +82,16 @@ class KeyStates:
 
     def forget_idle(self, busy: dict[str, deque[Entry]]) -> None:
         """Drop the longest unused keys that nothing runs for; a tenth at a time, so that it costs little a run."""
-        if len(self._values) <= REMEMBERED_KEYS * 1.1 and self._bytes <= REMEMBERED_BYTES * 1.1:
+        if len(self._values) <= self._look_at[0] and self._bytes <= self._look_at[1]:
             return
         for key in [key for key in self._values if key not in busy and key not in self._uncommitted]:
             if len(self._values) <= REMEMBERED_KEYS and self._bytes <= REMEMBERED_BYTES:
-                return
+                break
             self._bytes -= len(self._values.pop(key) or b"")
+        self._look_at = (
+            max(len(self._values), REMEMBERED_KEYS) * 1.1,
+            max(self._bytes, REMEMBERED_BYTES) * 1.1,
+        )
 
     def _set(self, key: str, value: bytes | None) -> None:
         self._bytes += len(value or b"") - len(self._values.get(key) or b"")
@@ -134,7 +149,7 @@ class Lane:
                 entry.phase = Phase.BLOCKED
                 return
         entry.phase = Phase.READY
-        self.queue(entry).ready.append(entry)
+        self.queue(entry).ready[entry] = None
 
     def leave(self, entry: Entry) -> None:
         """The run holds its key no more: the next one of the key is ready."""
@@ -158,7 +173,7 @@ class Lane:
     def make_ready(self, entry: Entry) -> None:
         """Put the first run of its key, or one that is due, into its trigger's queue: keys take turns."""
         entry.phase = Phase.READY
-        self.queue(entry).ready.append(entry)
+        self.queue(entry).ready[entry] = None
 
     def due(self, entry: Entry) -> None:
         """A waiting run may go on: at once, or when those of its key that are before it have ended."""
@@ -178,6 +193,8 @@ class Lane:
         found = []
         for index in range(1, min(len(line), CLAIM_AHEAD)):
             follower = line[index]
+            if follower.phase is not Phase.BLOCKED:
+                break  # waits for a time of its own
             if not follower.claimed and not follower.claiming:
                 found.append(follower)
         return found

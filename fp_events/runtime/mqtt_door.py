@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fp_events.domain.errors import CommandRefused, FpEventsError
+from fp_events.domain.errors import CommandRefused
 from fp_events.domain.message import Message, Properties, Publication
 from fp_events.domain.topics import validate_topic
 
@@ -25,6 +25,7 @@ from .socket_door import error_body
 
 #: Seconds after which a request is too old, or too far in the future.
 OLDEST = 60.0
+FAR = 1e15
 #: Bytes of a request.
 LARGEST = 1024 * 1024
 #: Requests waiting to be answered; more are refused.
@@ -49,23 +50,28 @@ class MqttDoor:
         self._table = table
         self._allow = allow
         self._reply = reply
-        self._requests: asyncio.Queue[tuple[str, Message]] = asyncio.Queue(QUEUE)
+        self._requests: asyncio.Queue[tuple[str, Message]] = asyncio.Queue()
+        #: Requests whose run is waited for.
+        self._waiting = 0
         #: Requests answered and refused since the start.
         self.answered = 0
         self.refused = 0
 
-    def take(self, message: Message) -> bool:
-        """Take a message that is a request; False for all others."""
+    def is_request(self, message: Message) -> bool:
+        """Whether `take` is for it."""
+        return self._names.control_command(message.topic) is not None
+
+    def take(self, message: Message) -> None:
+        """Take a request; retained ones are ignored."""
         name = self._names.control_command(message.topic)
-        if name is None:
-            return False
-        if not message.retain:
-            try:
-                self._requests.put_nowait((name, message))
-            except asyncio.QueueFull:
-                busy = CommandRefused("too many requests are waiting", where=name, mend="send it again later")
-                self._send(name, message, {"ok": False, "error": error_body(busy)})
-        return True
+        if name is None or message.retain:
+            return
+        if self._waiting + self._requests.qsize() >= QUEUE:
+            self.refused += 1
+            busy = CommandRefused("too many requests are waiting", where=name, mend="send it again later")
+            self._send(name, message, {"ok": False, "error": error_body(busy)})
+        else:
+            self._requests.put_nowait((name, message))
 
     async def run(self) -> None:
         """Answer for ever. A run that is waited for does not hold up the others."""
@@ -73,16 +79,23 @@ class MqttDoor:
             while True:
                 name, message = await self._requests.get()
                 if _waits(message):
-                    waiting.create_task(self._answer(name, message), name=f"control:{name}")
+                    self._waiting += 1
+                    waiting.create_task(self._answer_later(name, message), name=f"control:{name}")
                 else:
                     await self._answer(name, message)
+
+    async def _answer_later(self, name: str, message: Message) -> None:
+        try:
+            await self._answer(name, message)
+        finally:
+            self._waiting -= 1
 
     async def _answer(self, name: str, message: Message) -> None:
         try:
             result = await self._table.call(name, self._checked(name, message))
             self.answered += 1
             body: dict[str, Any] = {"ok": True, "result": result}
-        except FpEventsError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a stranger sends must not end the daemon
             self.refused += 1
             body = {"ok": False, "error": error_body(error)}
         self._send(name, message, body)

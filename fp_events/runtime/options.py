@@ -14,6 +14,7 @@ from fp_events.domain.ports import Executor, Ledger, Transport
 from fp_events.domain.records import RetentionPolicy
 
 from .handler import Formats
+from .limits import Limits
 from .names import Names
 from .router import Router
 from .settlement import EventStatus
@@ -69,6 +70,7 @@ class ServiceOptions:
     #: Called about once a second.
     tick: Callable[[], None] = lambda: None
     log: Log
+    limits: Limits = field(default_factory=Limits)
     #: Seconds that running attempts have to end at a drain.
     grace: float = 30.0
     #: A broker that does not answer at the start ends the daemon.

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from fp_events.domain.message import Confirmation, Confirmed, Publication
 from fp_events.domain.ports import Ledger, Transport
 from fp_events.domain.records import Batch, Refused
 
 from .committer import Committer
+from .limits import Limits
+from .patience import patiently
 
 #: Publications handed to the transport at a time, and their bytes.
 BURST = 500
 BURST_BYTES = 4 * 1024 * 1024
-#: Publications held in memory, and their bytes; what is more stays in the ledger until these are gone.
-HELD = 20_000
-HELD_BYTES = 64 * 1024 * 1024
 #: Rows read from the ledger at a time.
 PAGE = 2_000
 #: Events (not durable) held while there is no connection; older ones go first.
@@ -33,41 +33,55 @@ class Publisher:
         committer: Committer,
         transport: Transport,
         *,
+        limits: Limits,
         on_refused: Callable[[Publication, str], None],
     ) -> None:
         self._ledger = ledger
         self._committer = committer
         self._transport = transport
+        self._limits = limits
         self._on_refused = on_refused
         self._outbox: deque[Publication] = deque()
         self._events: deque[Publication] = deque(maxlen=EVENTS)
         self._held_bytes = 0
         #: There may be unsent rows in the ledger that are not in memory.
         self._spilled = True
-        #: Rows were committed while the ledger was being read: the reading may lack them.
-        self._missed = False
+        #: What becomes durable while the ledger is being read: the reading has it, or lacks it. None: no reading.
+        self._beside: list[Publication] | None = None
         self._wake = asyncio.Event()
         self._wake.set()
         self._idle = asyncio.Event()
 
     def enqueue(self, publications: Iterable[Publication]) -> None:
         """Publish what has just become durable."""
-        if self._spilled or len(self._outbox) >= HELD or self._held_bytes >= HELD_BYTES:
+        full = len(self._outbox) >= self._limits.held_publications or self._held_bytes >= self._limits.held_bytes
+        if self._beside is not None:
+            self._beside.extend(publications)
+        elif self._spilled or full:
             # Order is the ledger's: once something was left there, all later ones follow through it.
-            self._spilled = self._missed = True
+            self._spilled = True
         else:
             self._hold(publications)
-        self._idle.clear()
-        self._wake.set()
+        self._rouse()
+
+    def look(self) -> None:
+        """Publish what the ledger has unsent, once everything in memory is confirmed."""
+        self._spilled = True
+        self._beside = None
+        self._rouse()
 
     def tell(self, publication: Publication) -> None:
         """Publish an event when there is a connection: never stored, dropped when too many wait."""
         self._events.append(publication)
-        self._wake.set()
+        self._rouse()
 
     async def emptied(self) -> None:
-        """Wait until everything durable is confirmed."""
+        """Wait until everything durable is confirmed, and every event told."""
         await self._idle.wait()
+
+    def _rouse(self) -> None:
+        self._idle.clear()
+        self._wake.set()
 
     async def run(self) -> None:
         """Publish for ever."""
@@ -87,10 +101,19 @@ class Publisher:
     async def _refill(self) -> None:
         # What is confirmed but not yet marked sent would be read again.
         await self._committer.flushed()
-        self._missed = False
-        rows = await self._ledger.unsent(after_seq=0, limit=PAGE)
-        self._hold(row.publication for row in rows)
-        self._spilled = self._missed or len(rows) == PAGE
+        beside = self._beside = []
+        most = self._limits.held_bytes
+        rows = await patiently(partial(self._ledger.unsent, after_seq=0, limit=PAGE, max_bytes=most))
+        # A row may be read before its poster is told that it is durable.
+        await self._committer.flushed()
+        found = [row.publication for row in rows]
+        self._hold(found)
+        whole = self._beside is beside and len(rows) < PAGE and self._held_bytes < most
+        if whole:
+            known = {publication.event_id for publication in found}
+            self._hold(publication for publication in beside if publication.event_id not in known)
+        self._spilled = not whole
+        self._beside = None
 
     def _hold(self, publications: Iterable[Publication]) -> None:
         for publication in publications:

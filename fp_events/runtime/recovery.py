@@ -14,16 +14,18 @@ from fp_events.domain.run import Failure, RunState
 from .entry import Entry
 from .intake import entry_of_stored
 from .lane import Lane
-from .runner import POISON_CRASHES, Runner
+from .runner import Runner
 
 PAGE = 1000
+#: Deaths of the process while a run was alone in it, after which the run is not tried again.
+POISON_CRASHES = 3
 
 
 @dataclass(slots=True)
 class Recovered:
     """What was found."""
 
-    #: Runs that were RUNNING when the process died, oldest first.
+    #: Runs that were RUNNING when the process died: the most suspect first, then the oldest.
     suspects: list[Entry] = field(default_factory=list)
     queued: int = 0
     waiting: int = 0
@@ -36,14 +38,19 @@ class Recovered:
 async def recover(ledger: Ledger, runner: Runner) -> Recovered:
     """Hold every unfinished run, in order of acceptance. The runner must not be open yet: keys keep their order."""
     found = Recovered()
+    crashes: dict[str, int] = {}
     after = 0
     while True:
         page = await ledger.unfinished(after_seq=after, limit=PAGE)
         for stored in page:
             _take(stored, runner, found)
+            crashes[stored.run_id] = stored.crashes
         if len(page) < PAGE:
-            return found
+            break
         after = page[-1].seq
+    # One that was blamed because of another that ran long beside it is cleared before that can happen again.
+    found.suspects.sort(key=lambda entry: -crashes[entry.run_id])
+    return found
 
 
 def _take(stored: StoredRun, runner: Runner, found: Recovered) -> None:
@@ -56,7 +63,7 @@ def _take(stored: StoredRun, runner: Runner, found: Recovered) -> None:
     if stored.state is RunState.WAITING:
         found.waiting += 1
         due = 0.0 if stored.due_at is None else (stored.due_at - datetime.now(UTC)).total_seconds()
-        runner.take_waiting(entry, time.monotonic() + max(0.0, due))
+        runner.take_waiting(entry, time.monotonic() + due)
         return
     entry.orphaned = stored.state is RunState.RUNNING
     runner.take([entry])
@@ -87,10 +94,18 @@ def _poison(stored: StoredRun) -> Failure:
     )
 
 
+def obstacle(stored: StoredRun, runner: Runner) -> str:
+    """Why a run cannot be taken up again; empty where it can."""
+    lane = runner.lanes.get(stored.pipeline)
+    if lane is None:
+        return f"pipeline '{stored.pipeline}' is not configured"
+    if stored.trigger is not None and _trigger(stored, lane) is None:
+        return f"pipeline '{stored.pipeline}' has no trigger '{stored.trigger_topic}' any more"
+    if runner.pending.full:
+        return "the daemon holds as many runs as it may; try again when some have ended"
+    return ""
+
+
 def take_reopened(stored: StoredRun, runner: Runner) -> None:
-    """Run what an operator has reopened."""
-    lane = runner.lanes[stored.pipeline]
-    trigger = _trigger(stored, lane)
-    if trigger is None and stored.trigger is not None:
-        return
-    runner.take([entry_of_stored(stored, trigger)])
+    """Run what an operator has reopened; there was no obstacle."""
+    runner.take([entry_of_stored(stored, _trigger(stored, runner.lanes[stored.pipeline]))])

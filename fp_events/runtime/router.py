@@ -38,15 +38,14 @@ class Router:
             for index, trigger in enumerate(pipeline.triggers)
         ]
         filters = [pattern.filter for *_, pattern in wanted]
-        reduce = covering if protocol == "5" else disjoint_cover
-        # What `extra` names is the daemon's own: it is not merged with what users ask for.
-        chosen = [*reduce(filters), *extra]
+        chosen = [*covering(filters), *extra] if protocol == "5" else disjoint_cover([*filters, *extra])
         numbers = {text: number for number, text in enumerate(chosen, start=1)}
         targets = [
             (pattern, Target(pipeline, index, trigger, numbers[_covering(chosen, pattern.filter)]))
             for pipeline, index, trigger, pattern in wanted
         ]
         self._router: TopicRouter[Target] = TopicRouter(targets)
+        self._extra = frozenset(numbers[_covering(chosen, text)] for text in extra)
         self.subscriptions: tuple[Subscription, ...] = tuple(
             _subscription(text, number, [target for _, target in targets if target.subscription == number])
             for text, number in numbers.items()
@@ -67,6 +66,11 @@ class Router:
             if (not ids or target.subscription in ids)
             and not (delivery.message.retain and target.trigger.retained == "skip")
         ]
+
+    def through_extra(self, delivery: Delivery) -> bool:
+        """Whether this copy came through a subscription of the daemon's own; one of several copies does."""
+        ids = delivery.subscription_ids
+        return not ids or not self._extra.isdisjoint(ids)
 
 
 def _covering(chosen: Sequence[str], text: str) -> str:

@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.abc
 
-from fp_events.domain.errors import BrokerUnavailable, CommandRefused
-from fp_events.domain.message import ConnectionStatus, Message, Properties, Publication
+from fp_events.domain.errors import BrokerUnavailable, CommandRefused, StorageError, UsageError
+from fp_events.domain.message import ConnectionStatus, Delivery, Properties, Publication
 from fp_events.domain.records import Accept, Batch, Committed, NewRun, Opened, StoredRun
 from fp_events.domain.run import AttemptResult, Outcome
 
@@ -25,8 +26,9 @@ from .lane import Lane
 from .mqtt_door import MqttDoor
 from .names import Names
 from .options import ServeInfo, ServiceOptions
+from .patience import passing
 from .publisher import Publisher
-from .recovery import Recovered, recover, take_reopened
+from .recovery import Recovered, obstacle, recover, take_reopened
 from .router import Router
 from .runner import Runner
 from .settlement import Settlement
@@ -41,6 +43,8 @@ SUBSCRIPTIONS = "broker.subscriptions"
 #: Seconds between prunings, and between looks at whether a pipeline's retained state is to be published anew.
 PRUNE_EVERY = 60.0
 STATE_EVERY = 5.0
+#: Seconds for what is durable to be published at a drain, and for the goodbye.
+FAREWELL = 5.0
 
 
 class Service:
@@ -57,6 +61,8 @@ class Service:
             extra=(options.names.control,) if options.control is not None else (),
         )
         self._published_states: dict[str, bytes] = {}
+        #: One at a time checks whether the id that a caller gave is free.
+        self._naming = asyncio.Lock()
 
     # -- signals
 
@@ -90,7 +96,9 @@ class Service:
         stale = _stale_filters(opened, self._router)
         self._transport = o.transport(self._router, stale, self._connection_changed)
         self._committer = Committer(o.ledger)
-        self._publisher = Publisher(o.ledger, self._committer, self._transport, on_refused=self._publication_refused)
+        self._publisher = Publisher(
+            o.ledger, self._committer, self._transport, limits=o.limits, on_refused=self._publication_refused
+        )
         self._callbacks = Callbacks(o.on_success, o.on_failure, self._callback_failed)
         self._settlement = Settlement(
             committer=self._committer,
@@ -108,6 +116,7 @@ class Service:
             committer=self._committer,
             settlement=self._settlement,
             timers=self._timers,
+            limits=o.limits,
         )
         for name, lane in self._runner.lanes.items():
             lane.paused = f"{PAUSED}{name}" in opened.settings
@@ -127,8 +136,13 @@ class Service:
             o, transport=self._transport, intake=self._intake, runner=self._runner, door=self._door
         )
 
-    def _take_command(self, message: Message) -> bool:
-        return self._o.control is not None and self._door.take(message)
+    def _take_command(self, delivery: Delivery) -> bool:
+        if self._o.control is None or not self._door.is_request(delivery.message):
+            return False
+        # A trigger that matches the control topics too brings a second copy.
+        if self._router.through_extra(delivery):
+            self._door.take(delivery.message)
+        return True
 
     async def _serve(self, opened: Opened, roles: anyio.abc.TaskGroup) -> bool:
         o = self._o
@@ -141,23 +155,21 @@ class Service:
         self._tell_recovered(found)
         await self._socket.open()
         try:
-            for name, role in self._roles(found).items():
+            for name, role in self._roles(opened, found).items():
                 roles.start_soon(role, name=name)
-            ready = asyncio.create_task(self._ready(opened, found), name="ready")
             await self._stop.wait()
-            ready.cancel()
             return await self._drain()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._socket.close()
 
-    def _roles(self, found: Recovered) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    def _roles(self, opened: Opened, found: Recovered) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         async def start_runs() -> None:
             await self._runner.recover(found.suspects)
-            if not self._board.draining:
-                self._runner.open()
+            self._runner.open()
 
         return {
+            "ready": partial(self._ready, opened, found),
             "transport": self._transport.run,
             "publisher": self._publisher.run,
             "intake": self._intake.run,
@@ -192,30 +204,34 @@ class Service:
 
     async def _drain(self) -> bool:
         """Take nothing more in, let attempts end, publish what is durable, say goodbye."""
-        o = self._o
         self._board.draining = True
         self._intake.stop()
-        o.log.info("draining", running=sum(q.executing for lane in self._runner.lanes.values() for q in lane.queues))
+        self._o.log.info("draining", running=self._runner.executing)
         self._publisher.tell(self._availability("draining"))
         drained = False
-        hurry = asyncio.create_task(self._stop_now.wait(), name="second signal")
-        work = asyncio.create_task(self._finish_work(), name="drain")
-        await asyncio.wait({hurry, work}, return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            drained = work.result()
-        for task in (hurry, work):
-            task.cancel()
-        await self._transport.close(() if self._stop_now.is_set() else (self._availability("offline"),))
+
+        async def finish_work() -> None:
+            nonlocal drained
+            drained = await self._runner.drain(self._o.grace)
+            with anyio.move_on_after(FAREWELL):
+                await self._hand_over()
+            working.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as working:
+            working.start_soon(finish_work, name="drain")
+            await self._stop_now.wait()
+            working.cancel_scope.cancel()
+        with anyio.move_on_after(1.0 if self._stop_now.is_set() else FAREWELL):
+            await self._transport.close((self._availability("offline"),))
         return drained
 
-    async def _finish_work(self) -> bool:
-        drained = await self._runner.drain(self._o.grace)
+    async def _hand_over(self) -> None:
+        """Wait until what has ended is durable, published and told."""
         await self._committer.flushed()
         if self._transport.status().connected:
-            with anyio.move_on_after(5.0):
-                await self._publisher.emptied()
-                await self._committer.flushed()
-        return drained
+            await self._publisher.emptied()
+            await self._committer.flushed()
+        await self._callbacks.emptied()
 
     # -- what happens beside the messages
 
@@ -258,7 +274,13 @@ class Service:
     async def _prune(self) -> None:
         while True:
             await asyncio.sleep(PRUNE_EVERY)
-            pruned = await self._o.ledger.prune(self._o.retention, datetime.now(UTC))
+            try:
+                pruned = await self._o.ledger.prune(self._o.retention, datetime.now(UTC))
+            except StorageError as error:
+                if not passing(error):
+                    raise
+                self._o.log.warning("pruning_failed", error=str(error))
+                continue
             if pruned:
                 self._o.log.info("pruned", runs=pruned)
 
@@ -303,31 +325,56 @@ class Service:
         self._runner.pump_all()
         self._publish_states()
 
+    def obstacle(self, run: StoredRun) -> str:
+        """Why a run cannot be taken up again; empty where it can."""
+        return obstacle(run, self._runner)
+
     def take_reopened(self, run: StoredRun) -> None:
         """Run what was reopened."""
         take_reopened(run, self._runner)
+
+    def resend(self) -> None:
+        """Publish what has become unsent again."""
+        self._publisher.look()
 
     def reset_state(self, pipeline: str, key: str) -> None:
         """Forget the state of a key that is in memory."""
         if pipeline in self._runner.lanes:
             self._runner.reset_state(pipeline, key)
 
-    async def submit(self, run: NewRun, ended: Callable[[Outcome, AttemptResult | None], None] | None) -> bool:
+    async def submit(self, run: NewRun, *, may_be_known: bool) -> bool:
         """Accept a run, durably; False where its id is known already."""
         if self._board.draining:
             raise CommandRefused("the daemon is draining", where="run", mend="send it to the next one")
+        if self._runner.pending.full:
+            raise CommandRefused("the daemon holds as many runs as it may", where="run", mend="send it again later")
+        if not may_be_known:
+            await self._accept(run)
+            return True
+        async with self._naming:
+            if await self._is_known(run.run_id):
+                return False
+            await self._accept(run)
+        return True
+
+    async def _is_known(self, run_id: str) -> bool:
+        try:
+            found = await self._o.ledger.run(run_id)
+        except UsageError:
+            return False  # several runs begin with it, and none is it
+        return found is not None and found.run_id == run_id
+
+    async def _accept(self, run: NewRun) -> None:
         lane = self._runner.lanes[run.pipeline]
-        key = lane.key_of(run.key)
         deadline = lane.pipeline.deadline
         deadline_at = None if deadline is None else run.created_at + timedelta(seconds=deadline)
-        run = replace(run, key=key, deadline_at=deadline_at)
-        committed = await self.commit(Batch(accepts=(Accept(message=None, runs=(run,)),)))
-        if run.run_id not in committed.accepted[0].run_ids:
-            return False
+        run = replace(run, key=lane.key_of(run.key), deadline_at=deadline_at)
+        await self.commit(Batch(accepts=(Accept(message=None, runs=(run,)),)))
         self._runner.take([entry_of_new(run)])
-        if ended is not None:
-            self._runner.when_ended(run.run_id, ended)
-        return True
+
+    def when_ended(self, run_id: str, call: Callable[[Outcome, AttemptResult | None], None]) -> bool:
+        """Have `call` called when the run has ended; False where it has already."""
+        return self._runner.pending.when_ended(run_id, call)
 
     async def status(self) -> dict[str, Any]:
         """The whole of `status`."""

@@ -45,8 +45,12 @@ def socket_path(folder: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"fp-events-{os.getuid()}-{digest}.sock"
 
 
-def error_body(error: FpEventsError) -> dict[str, Any]:
-    """An error as it travels in a reply."""
+def error_body(error: Exception) -> dict[str, Any]:
+    """An error as it travels in a reply; one that is not ours is a fault of the daemon, and says so."""
+    if not isinstance(error, FpEventsError):
+        error = CommandRefused(
+            f"the daemon could not answer ({type(error).__name__}: {error})", mend="report this, with the command"
+        )
     return {
         "kind": type(error).__name__,
         "what": error.what,
@@ -63,6 +67,7 @@ class SocketDoor:
         self.path = path
         self._table = table
         self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Listen. A socket that an earlier process left behind is replaced: the ledger's lock says it is gone."""
@@ -81,19 +86,28 @@ class SocketDoor:
             os.umask(previous)
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; clients that still wait are hung up on."""
         if self._server is not None:
             self._server.close()
             with suppress(FileNotFoundError):
                 self.path.unlink()
+            for client in self._clients:
+                client.cancel()
+            await asyncio.gather(*self._clients, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = asyncio.current_task()
+        assert client is not None
+        self._clients.add(client)
+        client.add_done_callback(self._clients.discard)
         try:
             while line := await reader.readline():
                 writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, asyncio.LimitOverrunError, ValueError):
             pass  # the client went away, or sends what is no line
+        except asyncio.CancelledError:
+            pass  # `close`; asyncio's own streams would log it as an error
         finally:
             writer.close()
 
@@ -108,7 +122,7 @@ class SocketDoor:
             return {"ok": False, "error": error_body(refusal)}
         try:
             return {"ok": True, "result": await self._table.call(name, arguments)}
-        except FpEventsError as error:
+        except Exception as error:  # noqa: BLE001 - one command's fault must not end the connection unanswered
             return {"ok": False, "error": error_body(error)}
 
 

@@ -74,8 +74,8 @@ class StatusBoard:
                 "received": self._intake.received,
                 "unmatched": self._intake.unmatched,
                 "finished": self._finished(),
-                "pending": self._runner.pending,
-                "pending_bytes": self._runner.pending_bytes,
+                "pending": len(self._runner.pending),
+                "pending_bytes": self._runner.pending.bytes,
                 **self._per_second(),
             },
             "executors": {

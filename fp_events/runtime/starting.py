@@ -1,0 +1,180 @@
+"""From a run that may go on to an attempt at its executor.
+
+ready -> [state] -> [claim] -> executor
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Protocol
+
+from fp_events.domain.ports import Ledger
+from fp_events.domain.records import Batch, Claim, Committed
+from fp_events.domain.run import Outcome
+
+from .committer import Committer
+from .entry import Entry, Phase
+from .lane import Lane, TriggerQueue
+from .patience import patiently
+from .settlement import Settlement
+
+
+class Ending(Protocol):
+    """What starting needs of the other half."""
+
+    def finish(self, lane: Lane, entry: Entry, outcome: Outcome) -> None:
+        """End a run that waited too long."""
+
+    def forget(self, lane: Lane, entry: Entry) -> None:
+        """The ledger says that the run is no longer ours."""
+
+
+class Starter:
+    """Starts what may start. Everything happens on the loop, in callbacks."""
+
+    def __init__(
+        self,
+        lanes: Mapping[str, Lane],
+        *,
+        ledger: Ledger,
+        committer: Committer,
+        settlement: Settlement,
+        moved: asyncio.Event,
+    ) -> None:
+        self._lanes = lanes
+        self._ledger = ledger
+        self._committer = committer
+        self._settlement = settlement
+        self._moved = moved
+        self._missing: list[tuple[Lane, Entry]] = []
+        self._state_wanted = asyncio.Event()
+        #: Closed while suspects run alone, and for good at a drain.
+        self.open = False
+        self.draining = False
+
+    def connect(self, ending: Ending) -> None:
+        """Where runs go that end without being started."""
+        self._ending = ending
+
+    def pump(self, lane: Lane) -> None:
+        """Start whatever may start."""
+        if not self.open or lane.paused:
+            return
+        for queue in lane.queues:
+            started: list[Entry] = []
+            claims: list[Entry] = []
+            while queue.ready and queue.executing < queue.limit:
+                self._prepare(lane, queue, queue.pop(), started, claims)
+            self.claim(lane, claims)
+            self._submit(lane, started)
+
+    def start(self, lane: Lane, entry: Entry) -> None:
+        """Start one ready run, whether or not the others may."""
+        queue = lane.queue(entry)
+        queue.discard(entry)
+        started: list[Entry] = []
+        claims: list[Entry] = []
+        self._prepare(lane, queue, entry, started, claims)
+        self.claim(lane, claims)
+        self._submit(lane, started)
+
+    def _prepare(
+        self, lane: Lane, queue: TriggerQueue, entry: Entry, started: list[Entry], claims: list[Entry]
+    ) -> None:
+        """Decide what a ready run needs next: to be dropped, its state, a claim, or to be executed."""
+        overdue = entry.overdue(time.monotonic())
+        if overdue is not None:
+            self._ending.finish(lane, entry, overdue)
+        elif lane.pipeline.state and entry.key is not None and not lane.states.knows(entry.key):
+            entry.phase = Phase.LOADING
+            self._missing.append((lane, entry))
+            self._state_wanted.set()
+        else:
+            queue.executing += 1
+            entry.phase = Phase.EXECUTING if entry.claimed else Phase.CLAIMING
+            if entry.claimed:
+                started.append(entry)
+            elif not entry.claiming:
+                claims.append(entry)
+                if not entry.alone:
+                    claims.extend(lane.followers(entry))
+
+    def claim(self, lane: Lane, entries: list[Entry]) -> None:
+        """Have the ledger make runs RUNNING."""
+        if not entries:
+            return
+        for entry in entries:
+            entry.attempt += 1
+            entry.claiming = True
+            entry.orphaned = False
+        claims = tuple(Claim(run_id=e.run_id, attempt=e.attempt, alone=e.alone) for e in entries)
+        self._committer.post(Batch(claims=claims), partial(self._claimed, lane, entries))
+
+    def _claimed(self, lane: Lane, entries: list[Entry], committed: Committed) -> None:
+        started = []
+        for entry in entries:
+            entry.claiming = False
+            if entry.run_id in committed.stale:
+                self._ending.forget(lane, entry)
+                continue
+            entry.claimed = True
+            if entry.phase is not Phase.CLAIMING:
+                continue  # a follower, or one that has ended meanwhile
+            overdue = entry.overdue(time.monotonic())
+            if overdue is None and not self.draining:
+                entry.phase = Phase.EXECUTING
+                started.append(entry)
+                continue
+            lane.queue(entry).executing -= 1
+            self._moved.set()
+            if overdue is not None:
+                self._ending.finish(lane, entry, overdue)
+            else:
+                # Not started any more: the ledger gives it back when it is closed.
+                entry.phase = Phase.READY
+        self._submit(lane, started)
+        if len(started) < len(entries):
+            self.pump(lane)
+
+    def _submit(self, lane: Lane, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        now = time.monotonic()
+        attempts = []
+        for entry in entries:
+            state = lane.states.get(entry.key) if lane.pipeline.state and entry.key is not None else None
+            attempts.append(entry.to_attempt(state, _limit(lane.pipeline.timeout, entry.deadline, now)))
+            # Begun in time: a later attempt of it is not too old.
+            entry.expires = None
+            self._settlement.started(lane, entry)
+        lane.executor.submit(attempts)
+
+    async def load_states(self) -> None:
+        """Read, in bursts, the state of keys that memory does not have. Runs for ever."""
+        while True:
+            await self._state_wanted.wait()
+            self._state_wanted.clear()
+            missing, self._missing = self._missing, []
+            wanted = {(lane.pipeline.name, entry.key or "") for lane, entry in missing}
+            found = await patiently(partial(self._ledger.states, wanted))
+            lanes = {}
+            for lane, entry in missing:
+                key = entry.key or ""
+                if entry.phase is Phase.LOADING:
+                    lane.states.loaded(key, found.get((lane.pipeline.name, key)))
+                    lane.make_ready(entry)
+                    lanes[lane.pipeline.name] = lane
+            self._moved.set()
+            for lane in lanes.values():
+                self.pump(lane)
+
+
+def _limit(timeout: float | None, deadline: float | None, now: float) -> float | None:
+    """Seconds for an attempt: its timeout, or what is left until the deadline."""
+    if deadline is None:
+        return timeout
+    left = max(0.0, deadline - now)
+    return left if timeout is None else min(timeout, left)
