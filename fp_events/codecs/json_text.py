@@ -82,4 +82,11 @@ def _error(payload: bytes, error: orjson.JSONDecodeError, name: str, start: int)
     place = start + len(text[: error.pos].encode())
     if "limit" in error.msg:
         return Undecodable(f"{name} is not accepted as JSON: it is nested too deep, at byte {place}")
-    return Undecodable(f"{name} is not JSON: {error.msg}, at byte {place}")
+    return Undecodable(f"{name} is not JSON: {error.msg}, at byte {place}", mend=_mend(text[error.pos :]))
+
+
+def _mend(rest: str) -> str:
+    """What usually stands where JSON breaks off."""
+    if rest.startswith(("NaN", "Infinity", "-Infinity")):
+        return "JSON has no NaN and no infinity: send null"
+    return "JSON takes double quotes only" if rest.startswith("'") else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -54,7 +54,9 @@ def _problem(model: type[Settings], layer: Layer, details: Any) -> Problem:
     if details["type"] == "invalid_key":
         what = f"{path_text(path[:-1])}: the key {describe(details['input'])} must be text"
         return Problem(what=what, where=where)
-    return Problem(what=f"{path_text(path)}: {_reason(details, key='[key]' in details['loc'])}", where=where)
+    what = f"{path_text(path)}: {_reason(details, key='[key]' in details['loc'])}"
+    one = details["type"] in {"tuple_type", "list_type"} and isinstance(details["input"], Mapping)
+    return Problem(what=what, where=where, mend="begin each item with '- '" if one else "")
 
 
 def _reason(details: Any, *, key: bool) -> str:

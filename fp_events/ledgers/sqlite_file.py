@@ -144,9 +144,12 @@ def opening_error(path: Path, error: sqlite3.Error) -> StorageError:
 
 def unusable(path: Path, error: OSError) -> StorageError:
     """A file or folder that the system refuses."""
-    return StorageError(
-        f"cannot be used: {error.strerror}", where=str(path), mend="make it writable, or set another ledger.url"
-    )
+    mend = "set another ledger.url"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return StorageError("a file is where a folder is needed", where=str(path), mend=mend)
+    if isinstance(error, IsADirectoryError):
+        return StorageError("a folder is where the ledger's file is needed", where=str(path), mend=mend)
+    return StorageError(f"cannot be used: {error.strerror}", where=str(path), mend=f"make it writable, or {mend}")
 
 
 def corrupt(path: Path, what: str) -> LedgerCorrupt:

@@ -47,7 +47,7 @@ CASES: dict[str, tuple[str, str]] = {
     "yes is text": ("enabled: yes\n", f"{A}:1: enabled: expected true or false, got 'yes'"),
     "block for a list": (
         "triggers:\n  topic: a\n",
-        f"{A}:1: triggers: expected a list, got a block of keys",
+        f"{A}:1: triggers: expected a list, got a block of keys; begin each item with '- '",
     ),
     "text for a block": ("run: fast\n", f"{A}:1: run: expected a block of keys, got 'fast'"),
     "list for a block": ("params: [1]\n", f"{A}:1: params: expected a block of keys, got a list"),

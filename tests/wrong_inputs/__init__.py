@@ -1,0 +1,1 @@
+"""What a user does wrong, and what they are told: the whole program against wrong inputs of every kind."""

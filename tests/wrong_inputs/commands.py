@@ -1,0 +1,154 @@
+"""Wrong command lines."""
+
+from __future__ import annotations
+
+from .case import ALERTS_PY, Case
+
+P = "conf/project.yml"
+NOTHING = {P: None, "conf/pipelines/alerts.yml": None, "pipelines/alerts.py": None}
+
+
+def _command(wrong: str, arguments: tuple[str, ...], says: str, code: int = 64) -> Case:
+    return Case(wrong=wrong, arguments=arguments, says=says, code=code)
+
+
+CASES = (
+    Case(
+        wrong="a command outside of a project",
+        files=NOTHING,
+        arguments=("check",),
+        says="error: no project here: neither <folder> nor a folder above it has conf/project.yml; make one with `fp-events init NAME`, or name its folder with --project",
+        code=64,
+    ),
+    _command(
+        "`--project` with a folder that is no project",
+        ("check", "--project", "pipelines"),
+        "error: pipelines is no project: it has no conf/ folder; make one with `fp-events init NAME`, or name its folder with --project",
+    ),
+    _command("a command that there is not", ("srve",), "error: No such command 'srve'; did you mean 'serve'?"),
+    _command(
+        "an option that there is not",
+        ("serve", "--verbose"),
+        "error: No such option: --verbose; see `fp-events serve --help`",
+    ),
+    _command(
+        "an argument too few", ("runs", "show"), "error: Missing argument 'RUN'; see `fp-events runs show --help`"
+    ),
+    _command(
+        "`init` into a folder that is not empty",
+        ("init", "."),
+        "error: . is not empty; name a new folder, or add what is missing with --force",
+    ),
+    _command(
+        "`new` with a name that is none",
+        ("new", "my-alerts"),
+        "error: 'my-alerts' is no name for a pipeline; use letters, digits and '_', and begin with a letter: it becomes a Python module",
+    ),
+    _command(
+        "`new` with a name that is taken",
+        ("new", "alerts"),
+        "error: pipelines/alerts.py exists already; choose another name",
+    ),
+    _command(
+        "`run` of a pipeline that is not there",
+        ("run", "alrets"),
+        "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
+    ),
+    _command(
+        "`graph` of a pipeline that is not there",
+        ("graph", "alrets"),
+        "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
+    ),
+    _command(
+        "`pipelines show` of a pipeline that is not there",
+        ("pipelines", "show", "alrets"),
+        "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
+    ),
+    _command(
+        "`--inputs` that is not JSON",
+        ("run", "alerts", "--inputs", "{reading: 1}"),
+        "error: --inputs is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); write --inputs '{\"value\": 1}'",
+    ),
+    _command(
+        "`--inputs` that is no object",
+        ("run", "alerts", "--inputs", "[1]"),
+        "error: --inputs is no JSON object; write --inputs '{\"value\": 1}'",
+    ),
+    _command(
+        "`--inputs @file` of a file that is not there",
+        ("run", "alerts", "--inputs", "@inputs.json"),
+        "error: inputs.json: it cannot be read: No such file or directory",
+        74,
+    ),
+    _command(
+        "`-i` without a value",
+        ("run", "alerts", "-i", "reading"),
+        "error: -i 'reading' is no NAME=VALUE; write -i threshold=80",
+    ),
+    _command(
+        "`run` with an input missing",
+        ("run", "alerts", "-i", "reading=90"),
+        "error: alerts: pipeline 'alerts' needs input 'line'; fill it by a trigger's `map`, `run.inputs` or `params`, or give the parameter a default",
+        1,
+    ),
+    _command(
+        "`run` with an input that nobody takes",
+        ("run", "alerts", "-i", "reading=90", "-i", "line=a", "-i", "limits=3"),
+        "error: pipeline 'alerts' has no input 'limits'; did you mean 'limit'?",
+        64,
+    ),
+    _command(
+        "`run` with an input of a wrong type",
+        ("run", "alerts", "-i", "reading=hot", "-i", "line=a"),
+        "error: alerts: node alert: TypeError: '>' not supported between instances of 'str' and 'float'",
+        1,
+    ),
+    _command(
+        "`run` of a node that is not there",
+        ("run", "alerts", "-i", "reading=90", "-i", "line=a", "-o", "alrt"),
+        "error: pipeline 'alerts' has no node 'alrt'; did you mean 'alert'?",
+        64,
+    ),
+    Case(
+        wrong="`run` of a pipeline that raises",
+        files={"pipelines/alerts.py": ALERTS_PY.replace("return {", "raise ValueError('no such line')\n    return {")},
+        arguments=("run", "alerts", "-i", "reading=90", "-i", "line=a"),
+        says="error: alerts: node alert: ValueError: no such line",
+        code=1,
+    ),
+    _command(
+        "a command for the daemon while none runs",
+        ("status",),
+        "error: <folder>: no daemon is running for this project; start one with `fp-events serve`",
+        69,
+    ),
+    _command(
+        "`trigger` while no daemon runs",
+        ("trigger", "alerts"),
+        "error: <folder>: no daemon is running for this project; start one with `fp-events serve`",
+        69,
+    ),
+    _command(
+        "`runs list` before the first `serve`",
+        ("runs", "list"),
+        "error: <folder>: no daemon is running for this project, and it has no ledger yet; start one with `fp-events serve`",
+        69,
+    ),
+    _command(
+        "`publish` while the embedded broker does not run",
+        ("publish", "plant/a/temperature", "{}"),
+        "error: mqtt.url: embedded: the embedded broker is not running; start it with `fp-events serve`",
+        69,
+    ),
+    _command(
+        "`publish` to a topic with a wildcard",
+        ("publish", "plant/+/temperature", "{}"),
+        "error: topic 'plant/+/temperature': a topic to publish to has no wildcards, + or #; name one topic",
+    ),
+    _command(
+        "`ledger check` before there is one",
+        ("ledger", "check"),
+        "error: <folder>/.fp-events/ledger.db: there is no ledger; give the path of its file",
+        74,
+    ),
+)

@@ -1,0 +1,176 @@
+"""Wrong settings: files, variables, values."""
+
+from __future__ import annotations
+
+from .case import ALERTS_YML, Case
+
+P = "conf/project.yml"
+A = "conf/pipelines/alerts.yml"
+
+
+def _project(wrong: str, text: str, says: str) -> Case:
+    return Case(wrong=wrong, files={P: text}, says=says, code=78)
+
+
+def _pipeline(wrong: str, text: str, says: str) -> Case:
+    """`text` goes below the pipeline's right settings."""
+    return Case(wrong=wrong, files={A: ALERTS_YML + text}, says=says, code=78)
+
+
+CASES = (
+    _project(
+        "a key misspelt",
+        "name: plant\nmqqt:\n  url: embedded\n",
+        "error: conf/project.yml:2: unknown key 'mqqt'; did you mean 'mqtt'?",
+    ),
+    _project(
+        "a key given twice",
+        "name: plant\nlog: {level: INFO}\nname: plant2\n",
+        "error: conf/project.yml:3: 'name' is given twice, first on line 1",
+    ),
+    _project(
+        "YAML that is none",
+        "name: plant\nmqtt: [\n",
+        "error: conf/project.yml:3: is not YAML: while parsing a flow node, did not find expected node content",
+    ),
+    _project(
+        "a tab for indentation",
+        "name: plant\nmqtt:\n\turl: embedded\n",
+        "error: conf/project.yml:3: is not YAML: while scanning for the next token, found character that cannot start any token; indent with spaces: YAML does not take tabs",
+    ),
+    _project(
+        "a colon without a space after it",
+        "name:plant\n",
+        "error: conf/project.yml:1: must be a block of keys such as 'name: value'; put a space after the colon",
+    ),
+    _project(
+        "a duration that is none",
+        "name: plant\nmqtt:\n  keepalive: fast\n",
+        "error: conf/project.yml:3: mqtt.keepalive: expected a duration such as 30s, got 'fast'",
+    ),
+    _project(
+        "a name with a space and capitals",
+        "name: My Plant\n",
+        "error: conf/project.yml:1: name: expected a name such as plant-1, of a-z, 0-9, '_' and '-', got 'My Plant'",
+    ),
+    _project(
+        "a URL without `mqtt://`",
+        "name: plant\nmqtt:\n  url: localhost:1883\n",
+        "error: conf/project.yml:3: mqtt.url: expected 'embedded' or a URL such as mqtt://broker.example:1883 (mqtt, mqtts, ws or wss)",
+    ),
+    _project(
+        "`${VAR}` of a variable that is not set",
+        "name: plant\nmqtt:\n  password: ${PLANT_PASSWORD}\n",
+        "error: conf/project.yml:3: the environment variable PLANT_PASSWORD is not set; set it, or give a default as in ${PLANT_PASSWORD:-default}",
+    ),
+    _project(
+        "FlowerPower's `job_queue`",
+        "name: plant\njob_queue:\n  type: rq\n",
+        "error: conf/project.yml:2: FlowerPower's job queue is replaced by the daemon's ledger; remove the `job_queue` block",
+    ),
+    _project(
+        "`control.allow` with a pipeline that is not there",
+        "name: plant\ncontrol:\n  mqtt: true\n  allow: [alrets]\n",
+        "error: conf/project.yml:4: control.allow: there is no pipeline 'alrets'; there are: alerts",
+    ),
+    _project(
+        "a password file that is not there",
+        "name: plant\nmqtt:\n  url: mqtt://127.0.0.1:1\n  username: plant\n  password_file: secrets/mqtt\n",
+        "error: conf/project.yml:5: mqtt.password_file: the file secrets/mqtt cannot be used: No such file or directory; correct the path, or the file's owner and mode",
+    ),
+    _project(
+        "a CA file that is not there",
+        "name: plant\nmqtt:\n  url: mqtts://127.0.0.1:1\n  tls: {ca_file: ca.pem}\n",
+        "error: conf/project.yml:4: mqtt.tls.ca_file: the file ca.pem cannot be used: No such file or directory; correct the path, or the file's owner and mode",
+    ),
+    Case(
+        wrong="a variable `FP_EVENTS_…` that names no setting",
+        environ={"FP_EVENTS_MQTT_URL": "mqtt://broker.example"},
+        says="error: environment: the variable FP_EVENTS_MQTT_URL names no setting; did you mean FP_EVENTS_MQTT__URL?",
+        code=78,
+    ),
+    Case(
+        wrong="a variable `FP_EVENTS_…` with a wrong value",
+        environ={"FP_EVENTS_RUN__MAX_RETRIES": "three"},
+        says="error: environment FP_EVENTS_RUN__MAX_RETRIES: run.max_retries: expected a whole number of 0 or more, got 'three'",
+        code=78,
+    ),
+    Case(
+        wrong="an environment that has no overlay",
+        arguments=("serve", "--env", "prodction"),
+        says="error: environment FP_EVENTS_ENV: there is no folder conf/env/prodction for the environment 'prodction'; make it, or leave out FP_EVENTS_ENV and --env",
+        code=78,
+    ),
+    Case(
+        wrong="`--log-level` of a level that there is not",
+        arguments=("serve", "--log-level", "LOUD"),
+        says="error: command: log.level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, got 'LOUD'",
+        code=78,
+    ),
+    _pipeline(
+        "a key of a pipeline misspelt",
+        "run:\n  max_retry: 3\n",
+        "error: conf/pipelines/alerts.yml:10: unknown key 'run.max_retry'; did you mean 'max_retries'?",
+    ),
+    _pipeline(
+        "text where a number belongs",
+        'run:\n  max_retries: "3"\n',
+        "error: conf/pipelines/alerts.yml:10: run.max_retries: expected a whole number of 0 or more, got '3'",
+    ),
+    _pipeline(
+        "a duration in words",
+        "run:\n  timeout: 10 minutes\n",
+        "error: conf/pipelines/alerts.yml:10: run.timeout: expected a duration such as 30s, got '10 minutes'",
+    ),
+    _pipeline(
+        "a key that is not built yet",
+        "schedule:\n  cron: '*/5 * * * *'\n",
+        "error: conf/pipelines/alerts.yml:9: `schedule` is not available in this version; remove it",
+    ),
+    _pipeline(
+        "an exception that cannot be imported",
+        "run:\n  retry_exceptions: [requests.exceptions.ConectionError]\n",
+        "error: conf/pipelines/alerts.yml:10: run.retry_exceptions: 'requests.exceptions.ConectionError' cannot be imported: ModuleNotFoundError: No module named 'requests'; install it or correct the name",
+    ),
+    _pipeline(
+        "a callback that cannot be imported",
+        "run:\n  on_failure: hooks.notify:failed\n",
+        "error: conf/pipelines/alerts.yml:10: on_failure hooks.notify:failed cannot be imported (ModuleNotFoundError: No module named 'hooks'); name a function as module:function, the module below the project's folder",
+    ),
+    Case(
+        wrong="one trigger instead of a list",
+        files={A: "triggers:\n  topic: plant/+/temperature\n"},
+        says="error: conf/pipelines/alerts.yml:1: triggers: expected a list, got a block of keys; begin each item with '- '",
+        code=78,
+    ),
+    Case(
+        wrong="a trigger with QoS 2",
+        files={A: ALERTS_YML.replace("    map:", "    qos: 2\n    map:")},
+        says="error: conf/pipelines/alerts.yml:3: triggers[0].qos: QoS 2 is not available: the MQTT client confirms such messages before they are saved; use 1 and `identity`",
+        code=78,
+    ),
+    Case(
+        wrong="`#` before the end of a topic filter",
+        files={A: ALERTS_YML.replace("plant/{line}/temperature", "plant/#/temperature")},
+        says="error: conf/pipelines/alerts.yml:2: triggers[0].topic: topic filter 'plant/#/temperature': '#' matches the rest, so it must be the last level",
+        code=78,
+    ),
+    Case(
+        wrong="a capture that fills only a part of its level",
+        files={A: ALERTS_YML.replace("plant/{line}", "plant/line-{line}")},
+        says="error: conf/pipelines/alerts.yml:2: triggers[0].topic: topic filter 'plant/line-{line}/temperature': a capture must fill its level, which 'line-{line}' does not",
+        code=78,
+    ),
+    Case(
+        wrong="a wildcard in an output's topic",
+        files={A: ALERTS_YML.replace("alerts/{line}", "alerts/+/{line}")},
+        says="error: conf/pipelines/alerts.yml:8: outputs[0].topic: topic 'alerts/+/{line}': a topic to publish to has no wildcards, + or #",
+        code=78,
+    ),
+    Case(
+        wrong="an output's topic with a brace too few",
+        files={A: ALERTS_YML.replace("alerts/{line}", "alerts/{line")},
+        says="error: conf/pipelines/alerts.yml:8: outputs[0].topic: template 'alerts/{line': the brace at character 8 has no partner",
+        code=78,
+    ),
+)

@@ -1,0 +1,76 @@
+"""Wrong commands to a daemon that runs."""
+
+from __future__ import annotations
+
+from .case import Case
+
+
+def _command(wrong: str, says: str, code: int, *arguments: str) -> Case:
+    return Case(wrong=wrong, arguments=arguments, environ={"PORT": "<port>"}, says=says, code=code)
+
+
+#: Called in the folder of the daemon that `messages` are sent to.
+CASES = (
+    _command(
+        "`trigger` of a pipeline that is not there",
+        "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
+        64,
+        "trigger",
+        "alrets",
+    ),
+    _command(
+        "`trigger --mqtt` of a pipeline that is not there",
+        "error: run: pipeline 'alrets' may not be started by MQTT; name it under control.allow",
+        64,
+        "trigger",
+        "alrets",
+        "--mqtt",
+    ),
+    _command(
+        "`trigger` with an input that nobody takes",
+        "error: run: pipeline 'alerts' has no input 'limits'; it knows limit, line, reading, site",
+        64,
+        "trigger",
+        "alerts",
+        "-i",
+        "limits=3",
+    ),
+    _command(
+        "`trigger --wait` of a run that fails",
+        "the run is failed: node alert: TypeError: '<=' not supported between instances of 'str' and 'float'",
+        1,
+        "trigger",
+        "alerts",
+        "--wait",
+        "--inputs",
+        '{"reading": "hot", "line": "a", "site": "b"}',
+    ),
+    _command(
+        "`pause` of a pipeline that is not there",
+        "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
+        64,
+        "pause",
+        "alrets",
+    ),
+    _command(
+        "`serve` beside a daemon that runs",
+        "error: the ledger <folder>/.fp-events/ledger.db is held by process <pid>; stop that daemon, or give this one a ledger of its own (ledger.url)",
+        75,
+        "serve",
+    ),
+    _command(
+        "`ledger vacuum` beside a daemon that runs",
+        "error: the ledger <folder>/.fp-events/ledger.db is held by process <pid>; stop that daemon, or give this one a ledger of its own (ledger.url)",
+        75,
+        "ledger",
+        "vacuum",
+    ),
+    _command(
+        "`runs show` of a run that is not there, with a daemon",
+        "error: there is no run '0198'; see `fp-events runs list`; finished runs are kept as long as `ledger.retention` says",
+        64,
+        "runs",
+        "show",
+        "0198",
+    ),
+)
