@@ -129,9 +129,8 @@ async def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
         await SqliteLedger(tmp_path / "file" / "ledger.db").open()
 
     assert 74 == error.value.exit_code
-    assert f"{tmp_path}/file: cannot be used: File exists; make it writable, or set another ledger.url" == str(
-        error.value
-    )
+    assert str(error.value).startswith(f"{tmp_path}/file: ")
+    assert str(error.value).endswith("set another ledger.url")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who may not write")
