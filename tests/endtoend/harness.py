@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +67,9 @@ class Daemon:
             "serve",
             *self._options,
             stderr=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
             env={**os.environ, **self._environ},
+            limit=1 << 26,
         )
         self._silent = False
         self._reader = asyncio.create_task(self._read(self._process))
@@ -258,6 +260,8 @@ class Received:
     retain: bool
     #: As mosquitto names them: `content-type`, `correlation-data`, `message-expiry-interval`, …
     properties: dict[str, Any]
+    #: When it arrived here, seconds since 1970.
+    at: float = 0.0
 
     @property
     def user(self) -> dict[str, str]:
@@ -272,7 +276,10 @@ class Received:
 
 
 class Listener:
-    """`mosquitto_sub` without a session: what arrives while it runs, with all properties."""
+    """`mosquitto_sub` without a session: what arrives while it runs, with all properties.
+
+    After its block `messages` holds everything that the broker had at the block's end.
+    """
 
     def __init__(self, port: int, *filters: str, protocol: str = "5") -> None:
         self._port = port
@@ -283,11 +290,11 @@ class Listener:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._probe = f"listener/{os.getpid()}/{id(self)}"
-        self._subscribed = asyncio.Event()
+        self._probes = 0
 
     async def __aenter__(self) -> Listener:
         # mosquitto_sub does not say when it is subscribed: a retained message, asked for last, does.
-        await send(self._port, self._probe, "here", protocol=self._protocol, retain=True)
+        await send(self._port, self._probe, "0", protocol=self._protocol, retain=True)
         self._process = await asyncio.create_subprocess_exec(
             require_program("mosquitto_sub"),
             *("-p", str(self._port), "-q", "1", "-F", "%t\x1f%x\x1f%j"),
@@ -297,20 +304,32 @@ class Listener:
             limit=1 << 26,
         )
         self._reader = asyncio.create_task(self._read(self._process))
-        async with asyncio.timeout(PATIENCE):
-            await self._subscribed.wait()
+        await self._probed(1)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, *_: object) -> None:
         assert self._process is not None
         assert self._reader is not None
+        if kind is None:
+            # Whatever the broker had by now has arrived when this has.
+            await send(self._port, self._probe, "1", protocol=self._protocol)
+            await self._probed(2)
         self._process.kill()
         await self._process.wait()
         await self._reader
 
+    async def _probed(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: self._probes >= count)
+
     def on(self, topic: str) -> list[Received]:
         """What has come on one topic."""
         return [message for message in self.messages if message.topic == topic]
+
+    async def all_of(self, count: int) -> None:
+        """Wait until so many messages have come, on whatever topic."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: len(self.messages) >= count)
 
     async def next(self, topic: str, count: int = 1) -> list[Received]:
         """Wait until `count` messages have come on a topic; all that have come on it."""
@@ -322,13 +341,19 @@ class Listener:
         assert process.stdout is not None
         async for raw in process.stdout:
             topic, payload, rest = raw.decode(errors="replace").split("\x1f", 2)
-            if topic == self._probe:
-                self._subscribed.set()
             if topic.startswith("listener/"):
+                async with self._changed:
+                    self._probes += topic == self._probe
+                    self._changed.notify_all()
                 continue
             facts = json.loads(rest, strict=False)
             received = Received(
-                topic, bytes.fromhex(payload), facts["qos"], bool(facts["retain"]), facts.get("properties", {})
+                topic=topic,
+                payload=bytes.fromhex(payload),
+                qos=facts["qos"],
+                retain=bool(facts["retain"]),
+                properties=facts.get("properties", {}),
+                at=time.time(),
             )
             async with self._changed:
                 self.messages.append(received)

@@ -91,29 +91,32 @@ class Caller:
 
 async def test_commands_are_answered_to_the_response_topic(tmp_path: Path) -> None:
     """run, status, runs, dlq and state over MQTT 5 request and response."""
-    async with mosquitto() as broker, Listener(broker.port, f"{BASE}/#") as listener:
-        async with serving(project(tmp_path, broker)) as daemon:
-            call = Caller(broker.port)
-            started = await call.done("run", pipeline="adder", inputs={"a": 2}, wait=True)
-            (result,) = await listener.next(f"{BASE}/results/adder/total")
-            await send(broker.port, "in/x", 1)
-            await daemon.runs("counter", 1)
-            await send(broker.port, "in/x", -1)
-            (_, failed) = await daemon.runs("counter", 2)
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, f"{BASE}/#") as listener,
+        serving(project(tmp_path, broker)) as daemon,
+    ):
+        call = Caller(broker.port)
+        started = await call.done("run", pipeline="adder", inputs={"a": 2}, wait=True)
+        (result,) = await listener.next(f"{BASE}/results/adder/total")
+        await send(broker.port, "in/x", 1)
+        await daemon.runs("counter", 1)
+        await send(broker.port, "in/x", -1)
+        (_, failed) = await daemon.runs("counter", 2)
 
-            status = await call.done("status")
-            runs = await call.done("runs.list", pipeline="counter")
-            shown = await call.done("runs.show", run_id=failed["run_id"])
-            letters = await call.done("dlq.list")
-            states = await call.done("state.list", pipeline="counter")
-            state = await call.done("state.show", pipeline="counter", key="x")
-            reset = await call.done("state.reset", pipeline="counter", key="x")
-            empty = await call.done("state.list", pipeline="counter")
-            retried = await call.done("dlq.retry", run_ids=[failed["run_id"]])
-            await daemon.run_ended(failed["run_id"])
-            purged = await call.done("dlq.purge", all=True)
-            named = await call("status", {"id": 7})
-            assert await daemon.stop() == 0
+        status = await call.done("status")
+        runs = await call.done("runs.list", pipeline="counter")
+        shown = await call.done("runs.show", run_id=failed["run_id"])
+        letters = await call.done("dlq.list")
+        states = await call.done("state.list", pipeline="counter")
+        state = await call.done("state.show", pipeline="counter", key="x")
+        reset = await call.done("state.reset", pipeline="counter", key="x")
+        empty = await call.done("state.list", pipeline="counter")
+        retried = await call.done("dlq.retry", run_ids=[failed["run_id"]])
+        await daemon.run_ended(failed["run_id"])
+        purged = await call.done("dlq.purge", all=True)
+        named = await call("status", {"id": 7})
+        assert await daemon.stop() == 0
 
     assert (started["outcome"], started["values"]) == ("succeeded", {"total": 7})
     assert (result.json, result.user["run_id"]) == (7, started["run_id"])
@@ -217,15 +220,18 @@ async def test_nonsense_never_ends_the_daemon(tmp_path: Path) -> None:
         ("dlq.retry", {"run_ids": ["\ud800"]}),
         ("dlq.retry", {"run_ids": [1]}),
     ]
-    async with mosquitto() as broker, Listener(broker.port, "answers") as listener:
-        async with serving(project(tmp_path, broker)) as daemon:
-            for number, (command, body) in enumerate(cases, start=1):
-                text = json.dumps({"sent_at": time.time(), "id": number, **body})  # type: ignore[dict-item]  # all are objects
-                properties = [("response-topic", "answers")]
-                await send(broker.port, f"{BASE}/control/{command}", text, properties=properties)
-            replies = await listener.next("answers", len(cases))
-            status = await daemon.ask("status")
-            assert await daemon.stop() == 0
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, "answers") as listener,
+        serving(project(tmp_path, broker)) as daemon,
+    ):
+        for number, (command, body) in enumerate(cases, start=1):
+            text = json.dumps({"sent_at": time.time(), "id": number, **body})  # type: ignore[dict-item]  # all are objects
+            properties = [("response-topic", "answers")]
+            await send(broker.port, f"{BASE}/control/{command}", text, properties=properties)
+        replies = await listener.next("answers", len(cases))
+        status = await daemon.ask("status")
+        assert await daemon.stop() == 0
 
     accepted = [cases[reply.json["id"] - 1] for reply in replies if reply.json["ok"]]
     assert accepted == []
@@ -234,20 +240,23 @@ async def test_nonsense_never_ends_the_daemon(tmp_path: Path) -> None:
 
 async def test_without_mqtt_5_replies_come_to_the_reply_topic(tmp_path: Path) -> None:
     """The same table for a client and a daemon that speak 3.1.1."""
-    async with mosquitto() as broker, Listener(broker.port, f"{BASE}/#", protocol="3.1.1") as listener:
-        async with serving(project(tmp_path, broker, protocol="3.1.1")) as daemon:
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, f"{BASE}/#", protocol="3.1.1") as listener,
+        serving(project(tmp_path, broker, protocol="3.1.1")) as daemon,
+    ):
 
-            async def call(command: str, body: bytes | str | object) -> dict[str, Any]:
-                seen = len(listener.on(f"{BASE}/reply/{command}"))
-                await send(broker.port, f"{BASE}/control/{command}", body, protocol="3.1.1")
-                found: dict[str, Any] = (await listener.next(f"{BASE}/reply/{command}", seen + 1))[-1].json
-                return found
+        async def call(command: str, body: bytes | str | object) -> dict[str, Any]:
+            seen = len(listener.on(f"{BASE}/reply/{command}"))
+            await send(broker.port, f"{BASE}/control/{command}", body, protocol="3.1.1")
+            found: dict[str, Any] = (await listener.next(f"{BASE}/reply/{command}", seen + 1))[-1].json
+            return found
 
-            body = {"pipeline": "adder", "inputs": {"a": 37}, "sent_at": datetime.now(UTC).isoformat(), "id": "r1"}
-            done = await call("run", {**body, "wait": True})
-            refused = await call("run", {**body, "pipeline": "counter"})
-            status = await call("status", b"")
-            assert await daemon.stop() == 0
+        body = {"pipeline": "adder", "inputs": {"a": 37}, "sent_at": datetime.now(UTC).isoformat(), "id": "r1"}
+        done = await call("run", {**body, "wait": True})
+        refused = await call("run", {**body, "pipeline": "counter"})
+        status = await call("status", b"")
+        assert await daemon.stop() == 0
 
     assert (done["id"], done["ok"], done["result"]["values"]) == ("r1", True, {"total": 42})
     assert (refused["id"], refused["ok"]) == ("r1", False)
@@ -293,17 +302,20 @@ async def test_a_paused_pipeline_keeps_its_messages_over_a_restart(tmp_path: Pat
 
 async def test_without_control_nothing_is_subscribed_or_answered(tmp_path: Path) -> None:
     """Off by default: a request on the control topic finds nobody."""
-    async with mosquitto() as broker, Listener(broker.port, "reply/#", f"{BASE}/reply/#", "out/#") as listener:
-        async with serving(project(tmp_path, broker, control="")) as daemon:
-            status = await daemon.ask("status")
-            body = {"pipeline": "adder", "inputs": {"a": 1}, "sent_at": time.time()}
-            await send(broker.port, f"{BASE}/control/run", body, properties=[("response-topic", "reply/me")])
-            # Messages keep their order: what is answered to a later one would have been answered to the request.
-            await send(broker.port, "in/x", 1)
-            await listener.next("out/x")
-            runs = await daemon.ask("runs.list", pipeline="adder")
-            after = await daemon.ask("status")
-            assert await daemon.stop() == 0
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, "reply/#", f"{BASE}/reply/#", "out/#") as listener,
+        serving(project(tmp_path, broker, control="")) as daemon,
+    ):
+        status = await daemon.ask("status")
+        body = {"pipeline": "adder", "inputs": {"a": 1}, "sent_at": time.time()}
+        await send(broker.port, f"{BASE}/control/run", body, properties=[("response-topic", "reply/me")])
+        # Messages keep their order: what is answered to a later one would have been answered to the request.
+        await send(broker.port, "in/x", 1)
+        await listener.next("out/x")
+        runs = await daemon.ask("runs.list", pipeline="adder")
+        after = await daemon.ask("status")
+        assert await daemon.stop() == 0
 
     assert list(status["broker"]["granted"]) == ["in/+"]
     assert not any(BASE in line and "control" in line for line in broker.log if "SUBSCRIBE" in line)

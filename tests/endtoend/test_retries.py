@@ -121,13 +121,15 @@ async def test_only_the_named_exceptions_are_tried_again(tmp_path: Path) -> None
         ("bare", "long"): 2,
         ("bare", "value"): 1,
     }
-    async with mosquitto() as broker:
-        async with serving(project(tmp_path, broker, pipelines)) as daemon:
-            for pipeline, raises in cases:
-                body = {"file": str(tmp_path / f"{pipeline}-{raises}"), "good": 2, "raises": raises}
-                await send(broker.port, f"in/{pipeline}", body)
-            runs = [run for name in pipelines for run in await daemon.runs(name, 3)]
-            assert await daemon.stop() == 0
+    async with (
+        mosquitto() as broker,
+        serving(project(tmp_path, broker, pipelines)) as daemon,
+    ):
+        for pipeline, raises in cases:
+            body = {"file": str(tmp_path / f"{pipeline}-{raises}"), "good": 2, "raises": raises}
+            await send(broker.port, f"in/{pipeline}", body)
+        runs = [run for name in pipelines for run in await daemon.runs(name, 3)]
+        assert await daemon.stop() == 0
 
     outcomes = [(run["outcome"], run["attempt"]) for run in runs]
     assert outcomes == [("succeeded", 2) if tries == 2 else ("failed", 1) for tries in cases.values()]

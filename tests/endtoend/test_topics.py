@@ -46,7 +46,10 @@ async def test_each_trigger_runs_once_for_a_message(tmp_path: Path, protocol: st
     pipelines = {
         "levels": (f'triggers: [{{topic: "plant/{{line}}/{{sensor}}"}}]\n{SEEN % "levels"}', echo("line", "sensor")),
         "rest": (f'triggers: [{{topic: "plant/{{rest#}}"}}]\n{SEEN % "rest"}', echo("rest")),
-        "exact": (f'triggers: [{{topic: plant/a/temp, map: {{topic: message.topic}}}}]\n{SEEN % "exact"}', echo("topic")),
+        "exact": (
+            f"triggers: [{{topic: plant/a/temp, map: {{topic: message.topic}}}}]\n{SEEN % 'exact'}",
+            echo("topic"),
+        ),
         "twice": (
             'triggers: [{topic: "plant/{x}/temp"}, {topic: "plant/a/{x}"}, {topic: "other/{x}"}]\n' + SEEN % "twice",
             echo("x"),
@@ -55,14 +58,17 @@ async def test_each_trigger_runs_once_for_a_message(tmp_path: Path, protocol: st
         "off": (f'enabled: false\ntriggers: [{{topic: "plant/#", map: {{n: payload.n}}}}]\n{SEEN % "off"}', echo("n")),
     }
     topics = ["plant/a/temp", "plant/b/temp", "plant/a/hum", "plant/a/temp/deep", "plant", "other/q", "nobody/x"]
-    async with mosquitto() as broker, Listener(broker.port, "out/#", protocol=protocol) as listener:
-        async with serving(project(tmp_path, broker, pipelines, protocol)) as daemon:
-            for number, topic in enumerate(topics):
-                await send(broker.port, topic, {"n": number}, protocol=protocol)
-            await listener.next("out/rest", 5)
-            await listener.next("out/twice", 5)
-            status = await daemon.until(lambda status: status["totals"]["pending"] == 0)
-            assert await daemon.stop() == 0
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, "out/#", protocol=protocol) as listener,
+        serving(project(tmp_path, broker, pipelines, protocol)) as daemon,
+    ):
+        for number, topic in enumerate(topics):
+            await send(broker.port, topic, {"n": number}, protocol=protocol)
+        await listener.next("out/rest", 5)
+        await listener.next("out/twice", 5)
+        status = await daemon.until(lambda status: status["totals"]["pending"] == 0)
+        assert await daemon.stop() == 0
 
     def seen(name: str) -> list[Any]:
         return sorted((message.json for message in listener.on(f"out/{name}")), key=json.dumps)
@@ -119,7 +125,7 @@ async def test_system_topics_are_for_those_who_name_them(tmp_path: Path) -> None
     pipelines = {
         "version": (
             'triggers: [{topic: "$SYS/broker/{what}", retained: process, map: {what: topic.what}}]\n'
-            'outputs: [{node: seen, topic: "out/system/{what}"}]\n',
+            + SEEN % "system/{what}",
             echo("what"),
         ),
         "rest": (
@@ -127,13 +133,16 @@ async def test_system_topics_are_for_those_who_name_them(tmp_path: Path) -> None
             echo("topic"),
         ),
     }
-    async with mosquitto() as broker, Listener(broker.port, "out/#") as listener:
-        async with serving(project(tmp_path, broker, pipelines)) as daemon:
-            await listener.next("out/system/version")
-            await send(broker.port, "a/broker/b", "x")
-            await listener.next("out/rest")
-            await daemon.until(lambda status: status["totals"]["pending"] == 0)
-            assert await daemon.stop() == 0
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, "out/#") as listener,
+        serving(project(tmp_path, broker, pipelines)) as daemon,
+    ):
+        await listener.next("out/system/version")
+        await send(broker.port, "a/broker/b", "x")
+        await listener.next("out/rest")
+        await daemon.until(lambda status: status["totals"]["pending"] == 0)
+        assert await daemon.stop() == 0
 
     assert [message.json for message in listener.on("out/rest")] == [{"topic": "a/broker/b"}]
 
@@ -146,18 +155,21 @@ async def test_filters_that_nobody_wants_any_more_are_unsubscribed(tmp_path: Pat
         settings = f"triggers: [{{topic: {topic}, map: {{topic: message.topic}}}}]\n{SEEN % 'x'}"
         return project(tmp_path, broker, {"moving": (settings, echo("topic"))}, protocol)
 
-    async with mosquitto() as broker, Listener(broker.port, "out/#", protocol=protocol) as listener:
-        async with serving(write("old/+")) as daemon:
-            await send(broker.port, "old/1", "x", protocol=protocol)
-            await listener.next("out/x")
-            assert await daemon.stop() == 0
-            write("new/+")
-            await daemon.start()
-            await send(broker.port, "old/2", "x", protocol=protocol)
-            await send(broker.port, "new/3", "x", protocol=protocol)
-            await listener.next("out/x", 2)
-            status = await daemon.ask("status")
-            assert await daemon.stop() == 0
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, "out/#", protocol=protocol) as listener,
+        serving(write("old/+")) as daemon,
+    ):
+        await send(broker.port, "old/1", "x", protocol=protocol)
+        await listener.next("out/x")
+        assert await daemon.stop() == 0
+        write("new/+")
+        await daemon.start()
+        await send(broker.port, "old/2", "x", protocol=protocol)
+        await send(broker.port, "new/3", "x", protocol=protocol)
+        await listener.next("out/x", 2)
+        status = await daemon.ask("status")
+        assert await daemon.stop() == 0
 
     assert [message.json["topic"] for message in listener.on("out/x")] == ["old/1", "new/3"]
     assert (status["broker"]["session_present"], list(status["broker"]["granted"])) == (True, ["new/+"])
@@ -253,21 +265,24 @@ async def test_what_a_node_returns_is_what_is_published(tmp_path: Path) -> None:
     second = {"items": [], "kept": "", "sub": {"name": "n"}}
     wrong = {"items": [{"id": "a/b"}, {"id": "+"}], "kept": "x", "sub": {"name": "n"}}
     filters = ("items/#", "maybe/#", "fast/#", "fp/top/results/#", "fp/top/dlq/#")
-    async with mosquitto() as broker, Listener(broker.port, *filters) as listener:
-        async with serving(project(tmp_path, broker, {"many": (OUTPUTS, OUTPUTS_PY)})) as daemon:
-            await send(broker.port, "in/l1/one", first)
-            await listener.next("fp/top/results/many/plain")
-            async with Listener(broker.port, "kept/#") as keeper:
-                (kept,) = await keeper.next("kept/l1")
-                await send(broker.port, "in/l1/two", second)
-                (_, cleared) = await keeper.next("kept/l1", 2)
-            await listener.next("fp/top/results/many/plain", 2)
-            await send(broker.port, "in/l1/three", wrong)
-            (letter,) = await listener.next("fp/top/dlq/many")
-            async with Listener(broker.port, "kept/#") as late:
-                nothing = list(late.messages)
-            runs = await daemon.runs("many", 3)
-            assert await daemon.stop() == 0
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, *filters) as listener,
+        serving(project(tmp_path, broker, {"many": (OUTPUTS, OUTPUTS_PY)})) as daemon,
+    ):
+        await send(broker.port, "in/l1/one", first)
+        await listener.next("fp/top/results/many/plain")
+        async with Listener(broker.port, "kept/#") as keeper:
+            (kept,) = await keeper.next("kept/l1")
+            await send(broker.port, "in/l1/two", second)
+            (_, cleared) = await keeper.next("kept/l1", 2)
+        await listener.next("fp/top/results/many/plain", 2)
+        await send(broker.port, "in/l1/three", wrong)
+        (letter,) = await listener.next("fp/top/dlq/many")
+        async with Listener(broker.port, "kept/#") as late:
+            nothing = list(late.messages)
+        runs = await daemon.runs("many", 3)
+        assert await daemon.stop() == 0
 
     assert [(message.topic, message.json) for message in listener.messages if message.topic.startswith("items/")] == [
         ("items/l1/1", {"id": 1}),
@@ -288,13 +303,14 @@ async def test_what_a_node_returns_is_what_is_published(tmp_path: Path) -> None:
     assert "{value.id}" in letter.user["error"]
 
 
+#: Format to content type, payload, and what `SHOW` makes of its value.
 KINDS = {
-    "json": ("application/json", b'{"a": [1, 2.5, null]}', {"a": [1, 2.5, None]}),
-    "jsonlines": ("application/x-ndjson", b'{"a": 1}\n{"a": 2}\n', [{"a": 1}, {"a": 2}]),
-    "text": ("text/plain; charset=utf-8", "17 °C".encode(), "17 °C"),
-    "bytes": ("application/octet-stream", b"17", "b'17'"),
-    "msgpack": ("application/msgpack", msgpack.packb({"a": [1, b"x"]}), "{'a': [1, b'x']}"),
-    "cbor": ("application/cbor", cbor2.dumps({"a": [1, b"x"]}), "{'a': [1, b'x']}"),
+    "json": ("application/json", b'{"a": [1, 2.5, null]}', b'[{"a":[1,2.5,null]}]'),
+    "jsonlines": ("application/x-ndjson", b'{"a": 1}\n{"a": 2}\n', b'[[{"a":1},{"a":2}]]'),
+    "text": ("text/plain; charset=utf-8", "17 °C".encode(), '["17 °C"]'.encode()),
+    "bytes": ("application/octet-stream", b"17", b"b'17'"),
+    "msgpack": ("application/msgpack", msgpack.packb({"a": [1, b"x"]}), b"{'a': [1, b'x']}"),
+    "cbor": ("application/cbor", cbor2.dumps({"a": [1, b"x"]}), b"{'a': [1, b'x']}"),
 }
 SHOW = """
 import json
@@ -312,26 +328,27 @@ def seen(payload: object) -> object:
 async def test_every_format_by_content_type_and_by_configuration(tmp_path: Path) -> None:
     """What the content type says is believed; what the configuration says wins over it."""
     pipelines = {
-        f"as_{name}": (f'triggers: [{{topic: in/{name}, format: {name}}}]\n{SEEN % f"as_{name}"}', SHOW) for name in KINDS
+        f"as_{name}": (f"triggers: [{{topic: in/{name}, format: {name}}}]\n{SEEN % f'as_{name}'}", SHOW)
+        for name in KINDS
     }
     pipelines["told"] = (f'triggers: [{{topic: "told/{{name}}"}}]\n{SEEN % "told/{name}"}', SHOW)
-    async with mosquitto() as broker, Listener(broker.port, "out/#", "fp/top/dlq/#") as listener:
-        async with serving(project(tmp_path, broker, pipelines)) as daemon:
-            found: dict[str, list[Any]] = {}
-            for name, (content_type, payload, _) in KINDS.items():
-                await send(broker.port, f"in/{name}", payload, properties=[("content-type", "text/wrong")])
-                await send(broker.port, f"told/{name}", payload, properties=[("content-type", content_type)])
-                configured = (await listener.next(f"out/as_{name}"))[0]
-                told = (await listener.next(f"out/told/{name}"))[0]
-                found[name] = [configured.payload.decode(), told.payload.decode()]
-            await send(broker.port, "told/json", b"{", properties=[("content-type", "application/json")])
-            (letter,) = await listener.next("fp/top/dlq/told")
-            assert await daemon.stop() == 0
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, "out/#", "fp/top/dlq/#") as listener,
+        serving(project(tmp_path, broker, pipelines)) as daemon,
+    ):
+        for name, (content_type, payload, _) in KINDS.items():
+            await send(broker.port, f"in/{name}", payload, properties=[("content-type", "text/wrong")])
+            await send(broker.port, f"told/{name}", payload, properties=[("content-type", content_type)])
+            await listener.next(f"out/as_{name}")
+            await listener.next(f"out/told/{name}")
+        await send(broker.port, "told/json", b"{", properties=[("content-type", "application/json")])
+        (letter,) = await listener.next("fp/top/dlq/told")
+        assert await daemon.stop() == 0
 
-    for name, (_, _, value) in KINDS.items():
-        wanted = value if str(value).startswith(("b'", "{'")) else [value]
-        shown = [json.loads(text) if isinstance(wanted, list) else text for text in found[name]]
-        assert shown == [wanted, wanted]
+    wanted = {name: [value] for name, (_, _, value) in KINDS.items()}
+    assert {name: [m.payload for m in listener.on(f"out/as_{name}")] for name in KINDS} == wanted
+    assert {name: [m.payload for m in listener.on(f"out/told/{name}")] for name in KINDS} == wanted
     assert (letter.payload, letter.user["outcome"]) == (b"{", "rejected")
 
 
@@ -405,7 +422,9 @@ VALUES = {
 async def test_values_of_libraries_become_json(tmp_path: Path) -> None:
     """Arrays, frames, dataclasses, times; NaN is null unless it is an error; a frame's rows one by one."""
     outputs = "".join(f"  - {{node: {name}{', nan: error' if name == 'strict' else ''}}}\n" for name in VALUES)
-    settings = f"triggers: [{{topic: in}}]\noutputs:\n{outputs}  - {{node: rows, topic: 'rows/{{value.n}}', each: true}}\n"
+    settings = (
+        f"triggers: [{{topic: in}}]\noutputs:\n{outputs}  - {{node: rows, topic: 'rows/{{value.n}}', each: true}}\n"
+    )
     async with mosquitto() as broker, Listener(broker.port, "fp/top/results/#", "rows/#", "fp/top/dlq/#") as listener:
         folder = project(tmp_path, broker, {"values": (settings, VALUES_PY)})
         async with serving(folder) as daemon:

@@ -1,0 +1,206 @@
+"""A daemon under a steady load for as long as one likes: does anything grow?
+
+    python -m tests.endtoend.soak --rate 100 --seconds 600 --idle 60
+
+Prints a sample every five seconds, a verdict, and a line of JSON. Ends with 1 where the verdict is bad.
+Linux only: figures come from ``/proc``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.brokers import mosquitto
+from tests.support import require_program
+
+from .gauges import Sample, cpu_seconds, sample, slope
+from .harness import PATIENCE, Daemon, Listener, serving, write_project
+
+DEVICES = 4
+#: Bursts of the publishers in a second.
+BURSTS = 2
+#: Seconds between samples.
+EVERY = 5.0
+#: Growth of resident memory that passes for noise.
+KIB_PER_MINUTE = 300.0
+
+CALM = ("autosave_on_changes false", "autosave_interval 1800")
+FILES = {
+    "conf/project.yml": 'name: soak\nmqtt: {{url: "mqtt://127.0.0.1:{port}"}}\n',
+    "conf/pipelines/smooth.yml": """\
+triggers:
+  - {topic: "load/{device}", map: {value: payload.v, sent_at: payload.at}, key: "{device}"}
+state: {level: previous_level}
+outputs: [{node: smoothed, topic: "done/{device}"}]
+""",
+    "pipelines/smooth.py": '''\
+"""Exponential smoothing."""
+
+
+def level(value: float, previous_level: float | None) -> float:
+    """By device."""
+    return value if previous_level is None else 0.9 * previous_level + 0.1 * value
+
+
+def smoothed(level: float, sent_at: float) -> dict:
+    """With the time of its reading."""
+    return {"level": level, "at": sent_at}
+''',
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a soak found."""
+
+    rate: int
+    seconds: float
+    sent: int
+    results: int
+    #: Per cent of one processor.
+    idle_cpu: float
+    load_cpu: float
+    idle_rss_kib: int
+    #: From the publisher's clock to the result's arrival, milliseconds.
+    latency_p50: float
+    latency_p99: float
+    #: By linear regression over the samples after the warm-up, per minute.
+    rss_kib_per_minute: float
+    fds_per_minute: float
+    threads_per_minute: float
+    tasks_per_minute: float | None
+    samples: tuple[Sample, ...]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong; empty if nothing is."""
+        half = self.samples[len(self.samples) // 2 :]
+        before = self.samples[: len(self.samples) // 2]
+        found = []
+        if self.results != self.sent:
+            found.append(f"{self.sent} messages were sent and {self.results} results came")
+        for name in ("fds", "threads", "tasks"):
+            most = max(getattr(one, name) or 0 for one in before)
+            if max(getattr(one, name) or 0 for one in half) > most:
+                found.append(f"{name} grow beyond {most}")
+        if self.seconds >= 120 and self.rss_kib_per_minute > KIB_PER_MINUTE:
+            found.append(f"memory grows by {self.rss_kib_per_minute:.0f} KiB a minute")
+        return found
+
+
+async def soak(*, rate: int, seconds: float, idle: float, every: float = EVERY, show: bool = False) -> Report:
+    """Idle for `idle` seconds, then `rate` messages a second for `seconds`."""
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        async with (
+            mosquitto(CALM) as broker,
+            Listener(broker.port, "done/#") as results,
+            serving(_project(Path(folder), broker.port)) as daemon,
+        ):
+            idle_cpu = await _idle(daemon, idle)
+            idle_rss = (await sample(daemon, 0.0)).rss_kib
+            busy, started = cpu_seconds(daemon.pid), time.monotonic()
+            loading = asyncio.create_task(asyncio.to_thread(_publish, broker.port, rate, seconds))
+            samples = await _watch(daemon, seconds, every, show=show)
+            sent = await loading
+            load_cpu = 100 * (cpu_seconds(daemon.pid) - busy) / (time.monotonic() - started)
+            with contextlib.suppress(TimeoutError):
+                await results.all_of(sent)
+            assert await daemon.stop() == 0
+    steady = samples[len(samples) // 4 :]
+    cuts = statistics.quantiles([1000 * (message.at - message.json["at"]) for message in results.messages], n=100)
+    return Report(
+        rate=rate,
+        seconds=seconds,
+        sent=sent,
+        results=len(results.messages),
+        idle_cpu=round(idle_cpu, 2),
+        load_cpu=round(load_cpu, 2),
+        idle_rss_kib=idle_rss,
+        latency_p50=round(cuts[49], 2),
+        latency_p99=round(cuts[98], 2),
+        rss_kib_per_minute=round(slope(steady, "rss_kib"), 2),
+        fds_per_minute=round(slope(steady, "fds"), 3),
+        threads_per_minute=round(slope(steady, "threads"), 3),
+        tasks_per_minute=None if steady[0].tasks is None else round(slope(steady, "tasks"), 3),
+        samples=tuple(samples),
+    )
+
+
+def _project(folder: Path, port: int) -> Path:
+    files = dict(FILES)
+    files["conf/project.yml"] = files["conf/project.yml"].format(port=port)
+    return write_project(folder, files)
+
+
+async def _idle(daemon: Daemon, seconds: float) -> float:
+    """Per cent of one processor that a daemon without messages takes."""
+    before, started = cpu_seconds(daemon.pid), time.monotonic()
+    await asyncio.sleep(seconds)
+    return 100 * (cpu_seconds(daemon.pid) - before) / (time.monotonic() - started)
+
+
+async def _watch(daemon: Daemon, seconds: float, every: float, *, show: bool) -> list[Sample]:
+    found: list[Sample] = []
+    started = time.monotonic()
+    for number in range(1, round(seconds / every) + 1):
+        await asyncio.sleep(max(0.0, started + number * every - time.monotonic()))
+        found.append(await sample(daemon, time.monotonic() - started))
+        if show:
+            print(found[-1].row if len(found) > 1 else f"{Sample.HEAD}\n{found[-1].row}", flush=True)
+    return found
+
+
+def _publish(port: int, rate: int, seconds: float) -> int:
+    """`mosquitto_pub` by device, fed in bursts; how many messages."""
+    program = require_program("mosquitto_pub")
+    processes = [
+        subprocess.Popen(
+            [program, "-p", str(port), "-q", "1", "-t", f"load/device-{number}", "-l"], stdin=subprocess.PIPE, text=True
+        )
+        for number in range(DEVICES)
+    ]
+    sent = 0
+    started = time.monotonic()
+    for burst in range(1, round(seconds * BURSTS) + 1):
+        time.sleep(max(0.0, started + burst / BURSTS - time.monotonic()))
+        while sent < rate * burst / BURSTS:
+            stdin = processes[sent % DEVICES].stdin
+            assert stdin is not None
+            stdin.write(json.dumps({"v": sent % 97, "at": time.time()}) + "\n")
+            sent += 1
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=PATIENCE)
+    return sent
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=int, default=100, help="messages a second")
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--idle", type=float, default=60.0, help="seconds without messages before")
+    given = parser.parse_args()
+    report = asyncio.run(soak(rate=given.rate, seconds=given.seconds, idle=given.idle, show=True))
+    for problem in report.problems:
+        print(f"BAD: {problem}")
+    if not report.problems:
+        print("GOOD: all results came, and nothing grows")
+    print(json.dumps(dataclasses.asdict(report)))
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""A short soak: what a long one looks for, for those who wait."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from .soak import soak
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="figures come from /proc")
+async def test_nothing_grows_under_a_steady_load() -> None:
+    """Twenty seconds of 200 messages a second: every result comes; files, threads and tasks stay as many."""
+    report = await soak(rate=200, seconds=16, idle=2, every=1.0)
+
+    assert report.problems == []
+    assert report.sent == report.results == 3200
+    assert report.idle_cpu < 10
