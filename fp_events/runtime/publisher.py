@@ -20,6 +20,8 @@ BURST = 500
 BURST_BYTES = 4 * 1024 * 1024
 #: Rows read from the ledger at a time.
 PAGE = 2_000
+#: Seconds before what the broker has not answered is published again.
+AGAIN = 0.05
 #: Events (not durable) held while there is no connection; older ones go first.
 EVENTS = 1_000
 
@@ -151,6 +153,9 @@ class Publisher:
         self._held_bytes += sum(len(publication.payload) for publication in again)
         if sent or refused:
             self._committer.post(Batch(sent=tuple(sent), refused=tuple(refused)))
+        if again:
+            # The transport may take a moment to know that its connection is gone.
+            await asyncio.sleep(AGAIN)
 
 
 def _reason(answer: Confirmation) -> str:

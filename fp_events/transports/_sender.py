@@ -82,6 +82,8 @@ class Sender:
 
     async def send(self, publications: Sequence[Publication]) -> list[Confirmation]:
         if self._lost:
+            # Who publishes again at once must not keep the loop from noticing the loss.
+            await asyncio.sleep(0)
             return unsent(publications)
         burst = Burst(publications)
         self._waiting.extend(Item(burst, index, publication) for index, publication in enumerate(publications))
