@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 from uuid_utils import uuid7
@@ -146,7 +147,8 @@ class CommandTable:
         known = self.live.pipelines[name]
         for given in request["inputs"] or ():
             if given not in known:
-                mend = f"it knows {', '.join(sorted(known)) or 'none'}"
+                near = get_close_matches(given, known, n=1)
+                mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(sorted(known)) or 'none'}"
                 raise CommandRefused(f"pipeline '{name}' has no input '{given}'", where="run", mend=mend)
         run_id = arguments.text("run_id")
         if run_id is not None and not RUN_ID.fullmatch(run_id):

@@ -209,8 +209,12 @@ class PipelineHandler:
     def _publication(
         self, attempt: Attempt, output: Output, topic: Template | None, value: Any, scope: dict[str, Any], index: int
     ) -> Publication:
-        text = topic.render_topic({**scope, "value": value}) if topic else self._result_topic(output.node)
-        payload, content_type = self._formats.encode(value, nan=output.nan)
+        try:
+            text = topic.render_topic({**scope, "value": value}) if topic else self._result_topic(output.node)
+            payload, content_type = self._formats.encode(value, nan=output.nan)
+        except FpEventsError as error:
+            error.where = error.where or f"output '{output.node}'"
+            raise
         expiry = None if output.expires_after is None else max(1, round(output.expires_after))
         return Publication(
             # The same for every attempt: a receiver that has seen it may drop the second one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections import deque
@@ -56,6 +57,7 @@ class StatusBoard:
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started, 3),
             "draining": self.draining,
+            "tasks": len(asyncio.all_tasks()),
             "broker": {
                 "address": connection.address,
                 "connected": connection.connected,
