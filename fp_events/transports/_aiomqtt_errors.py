@@ -28,7 +28,8 @@ def describe_failure(error: BaseException, options: ConnectOptions) -> str:
         case socket.gaierror():
             return f"{where}: the host name '{options.host}' cannot be resolved ({cause.strerror}); correct mqtt.url"
         case ssl.SSLCertVerificationError() if cause.verify_code in _WRONG_HOST:
-            return f"{where}: the broker's certificate is not for the host '{options.host}'; use a name in mqtt.url that it is for"
+            mend = "use a name in mqtt.url that it is for"
+            return f"{where}: the broker's certificate is not for the host '{options.host}'; {mend}"
         case ssl.SSLCertVerificationError():
             mend = "name the authority that signed it in mqtt.tls.ca_file"
             return f"{where}: the broker's certificate is not trusted ({cause.verify_message}); {mend}"
