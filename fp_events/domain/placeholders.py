@@ -66,7 +66,7 @@ def _lacking(setting: str, names: Iterable[str], topic: str, where: str) -> Iter
         if name in known:
             continue
         near = get_close_matches(name, known, n=1)
-        choice = f"it captures {', '.join(known)}" if known else f"write {{{name}}} in its place for one level of it"
+        choice = f"it captures {', '.join(known)}" if known else f"capture a level of it as {{{name}}}"
         yield Problem(
             what=f"`{setting}` names '{name}', which topic '{topic}' does not capture",
             where=where,

@@ -116,7 +116,8 @@ def vacuum(path: Path) -> tuple[int, int]:
 def existing(path: Path) -> Path:
     """The same path. Raises StorageError where there is no file."""
     if not path.is_file():
-        raise StorageError("there is no ledger", where=str(path), mend="give the path of its file")
+        mend = "`fp-events serve` makes it; or correct ledger.url"
+        raise StorageError("there is no ledger", where=str(path), mend=mend)
     return path
 
 

@@ -86,7 +86,7 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
     if path.stat().st_size <= CHECKED_SIZE:
         (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise corrupt(path, " ".join(str(found).split()))
+            raise corrupt(path, " ".join(str(found).split()).removeprefix("*** in database main *** "))
 
 
 def migrate(db: sqlite3.Connection, path: Path, version: int, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:

@@ -119,7 +119,7 @@ async def test_copies_replace_nothing(tmp_path: Path) -> None:
             copy(path, tmp_path / "taken")
         with pytest.raises(StorageError, match="there is no such folder; create it first"):
             copy(path, tmp_path / "none" / "copy")
-        with pytest.raises(StorageError, match="there is no ledger; give the path of its file"):
+        with pytest.raises(StorageError, match="there is no ledger; `fp-events serve` makes it"):
             copy(tmp_path / "nothing", tmp_path / "copy")
     assert b"" == (tmp_path / "taken").read_bytes()
 

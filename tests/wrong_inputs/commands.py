@@ -148,7 +148,7 @@ CASES = (
     _command(
         "`ledger check` before there is one",
         ("ledger", "check"),
-        "error: <folder>/.fp-events/ledger.db: there is no ledger; give the path of its file",
+        "error: <folder>/.fp-events/ledger.db: there is no ledger; `fp-events serve` makes it; or correct ledger.url",
         74,
     ),
 )

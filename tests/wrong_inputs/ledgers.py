@@ -65,6 +65,13 @@ CASES = (
         "error: <folder>/.fp-events/ledger.db: the ledger is damaged (it does not begin as a SQLite file does); save what can be read with `fp-events ledger recover`; the file itself is left as it is",
         74,
     ),
+    Case(
+        wrong="a ledger with a page of zeros",
+        around=places.spoiled_ledger,
+        says="error: <folder>/.fp-events/ledger.db: the ledger is damaged <reason>; save what can be read with `fp-events ledger recover`; the file itself is left as it is",
+        code=74,
+        volatile={"reason": r"\(Page .*?\)(?=;)"},
+    ),
     _ledger(
         "`ledger check` of a damaged ledger",
         places.torn_ledger,

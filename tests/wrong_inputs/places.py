@@ -133,6 +133,19 @@ async def scribbled_ledger(folder: Path) -> AsyncIterator[Mapping[str, str]]:
 
 
 @contextlib.asynccontextmanager
+async def spoiled_ledger(folder: Path) -> AsyncIterator[Mapping[str, str]]:
+    """A ledger of which one page is zeros: the table of identities cannot be read."""
+    path = await _make_ledger(folder)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'dedup'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    whole = bytearray(path.read_bytes())
+    whole[(page - 1) * size : page * size] = bytes(size)
+    path.write_bytes(whole)
+    yield {}
+
+
+@contextlib.asynccontextmanager
 async def newer_ledger(folder: Path) -> AsyncIterator[Mapping[str, str]]:
     """A ledger of a version that does not exist yet."""
     path = await _make_ledger(folder)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from .case import Case
+from fp_events.brokers.address import BrokerRecord, write_record
+from tests.endtoend.harness import Daemon, write_project
+
+from .case import ALERTS_YML, PROJECT, Case
 from .cases import LIVE, SECTIONS
 from .daemon import Told, told
 from .messages import MESSAGES, REQUESTS, BadMessage
-from .places import torn_ledger
+from .places import spoiled_ledger
 from .running import Answer, answer
 from .write_docs import DOCUMENT, document
 
@@ -106,12 +110,48 @@ async def test_a_wrong_request_is_refused(number: int, daemon: Told) -> None:
 
 async def test_the_command_that_mends_a_damaged_ledger_works(tmp_path: Path) -> None:
     """`ledger recover` is what the sentence advises."""
-    case = Case(wrong="", says="", code=0, arguments=("ledger", "recover"), around=torn_ledger)
+    case = Case(wrong="", says="", code=0, arguments=("ledger", "recover"), around=spoiled_ledger)
 
     given = await answer(case, tmp_path)
 
     ledger = tmp_path / ".fp-events" / "ledger.db"
     assert (0, True) == (given.code, ledger.with_suffix(".recovered.db").exists())
+
+
+async def test_a_taken_port_is_no_error(tmp_path: Path) -> None:
+    """The embedded broker takes another one than last time's, and its address is told."""
+    project = write_project(tmp_path, PROJECT)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (project / ".fp-events").mkdir()
+        write_record(project / ".fp-events", BrokerRecord(port=port, kind="mosquitto", pid=None, mark=""))
+        daemon = Daemon(project)
+        try:
+            await daemon.start(until="serving")
+            line = await daemon.logged("serving")
+        finally:
+            code = await daemon.stop()
+
+    assert ("embedded mosquitto", False, 0) == (line["embedded"], line["broker"].endswith(f":{port}"), code)
+
+
+async def test_check_says_what_serve_says(tmp_path: Path) -> None:
+    """All of it, a line each, and it makes no folder."""
+    wrong = {
+        "conf/pipelines/alerts.yml": ALERTS_YML.replace("alerts/{line}", "alerts/{lane}"),
+        "pipelines/other.py": "def other(x) -> int:\n    return 1\n",
+    }
+
+    said = [
+        await answer(Case(wrong="", says="", code=78, files=wrong, arguments=(verb,)), tmp_path)
+        for verb in ("check", "serve")
+    ]
+
+    assert [(78, 2), (78, 2)] == [(each.code, len(each.says.splitlines())) for each in said]
+    assert said[0].says == said[1].says
+    assert not (tmp_path / ".fp-events").exists()
 
 
 async def test_the_documentation_is_in_step() -> None:
