@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from fp_events.domain.errors import FpEventsError, Rejected
+from fp_events.domain.errors import FpEventsError, InputInvalid, Rejected
 from fp_events.domain.mapping import compile_inputs, scope_of
 from fp_events.domain.message import Properties, Publication
 from fp_events.domain.pipeline import Format, Output, Pipeline
