@@ -76,9 +76,10 @@ async def connected(options: ConnectOptions, *, patience: float = PATIENCE) -> A
 
 
 def _unavailable(transport: Transport, options: ConnectOptions, patience: float) -> BrokerUnavailable:
-    # The transport's sentence names the address and the mend itself.
-    if why := transport.status().last_error:
-        return BrokerUnavailable(why)
+    # The transport's sentence names the address and, after the semicolon, the mend itself.
+    what, _, mend = transport.status().last_error.partition("; ")
+    if what:
+        return BrokerUnavailable(what, mend=mend)
     mend = "is the broker running, and mqtt.url right?"
     return BrokerUnavailable(f"no answer within {patience:g} s", where=options.address, mend=mend)
 

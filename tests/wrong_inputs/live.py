@@ -28,7 +28,7 @@ CASES = (
     ),
     _command(
         "`trigger` with an input that nobody takes",
-        "error: run: pipeline 'alerts' has no input 'limits'; it knows limit, line, reading, site",
+        "error: run: pipeline 'alerts' has no input 'limits'; did you mean 'limit'?",
         64,
         "trigger",
         "alerts",

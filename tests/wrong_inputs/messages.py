@@ -116,14 +116,14 @@ MESSAGES = (
         wrong="a value that makes no topic",
         name="topic",
         payload=b'{"value": 90, "site": "a+b"}',
-        says="TemplateError: {value.site} holds a character that no topic may have: +, # or NUL",
+        says="TemplateError: output 'alert': {value.site} holds a character that no topic may have: +, # or NUL",
         outcome="failed",
     ),
     BadMessage(
         wrong="a value that has no place in JSON",
         name="json",
         payload=b'{"value": 1e9}',
-        says="EncodeError: a value of type object has no JSON form; return dicts, lists, text or numbers",
+        says="EncodeError: output 'alert': a value of type object has no JSON form; return dicts, lists, text or numbers",
         outcome="failed",
     ),
 )
