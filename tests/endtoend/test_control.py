@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.brokers import Mosquitto, mosquitto
 
 from .harness import Daemon, Listener, cli, request, send, serving, write_project
@@ -239,63 +237,56 @@ async def test_nonsense_never_ends_the_daemon(tmp_path: Path) -> None:
 
 
 async def test_without_mqtt_5_replies_come_to_the_reply_topic(tmp_path: Path) -> None:
-    """The same table for a client and a daemon that speak 3.1.1."""
-    async with (
-        mosquitto() as broker,
-        Listener(broker.port, f"{BASE}/#", protocol="3.1.1") as listener,
-        serving(project(tmp_path, broker, protocol="3.1.1")) as daemon,
-    ):
-
-        async def call(command: str, body: bytes | str | object) -> dict[str, Any]:
-            seen = len(listener.on(f"{BASE}/reply/{command}"))
-            await send(broker.port, f"{BASE}/control/{command}", body, protocol="3.1.1")
-            found: dict[str, Any] = (await listener.next(f"{BASE}/reply/{command}", seen + 1))[-1].json
-            return found
-
+    """The same table for a client and a daemon that speak 3.1.1; what was retained on a control topic is ignored."""
+    async with mosquitto() as broker, Listener(broker.port, f"{BASE}/reply/#", protocol="3.1.1") as listener:
         body = {"pipeline": "adder", "inputs": {"a": 37}, "sent_at": datetime.now(UTC).isoformat(), "id": "r1"}
-        done = await call("run", {**body, "wait": True})
-        refused = await call("run", {**body, "pipeline": "counter"})
-        status = await call("status", b"")
-        assert await daemon.stop() == 0
+        await send(broker.port, f"{BASE}/control/run", {**body, "id": "r0"}, retain=True, protocol="3.1.1")
+        async with serving(project(tmp_path, broker, protocol="3.1.1")) as daemon:
+
+            async def call(command: str, body: bytes | str | object) -> dict[str, Any]:
+                await send(broker.port, f"{BASE}/control/{command}", body, protocol="3.1.1")
+                found: dict[str, Any] = (await listener.next(f"{BASE}/reply/{command}"))[0].json
+                return found
+
+            done = await call("run", {**body, "wait": True})
+            status = await call("status", b"")
+            refused = await call("dlq.purge", {"all": True, "sent_at": "today", "id": "r2"})
+            assert await daemon.stop() == 0
 
     assert (done["id"], done["ok"], done["result"]["values"]) == ("r1", True, {"total": 42})
-    assert (refused["id"], refused["ok"]) == ("r1", False)
+    assert (refused["id"], refused["ok"]) == ("r2", False)
+    assert len(listener.messages) == 3
     assert status["result"]["pipelines"][0]["name"] == "adder"
 
 
-@pytest.mark.parametrize("door", ["mqtt", "cli"])
-async def test_a_paused_pipeline_keeps_its_messages_over_a_restart(tmp_path: Path, door: str) -> None:
-    """Paused by an operator, messages are accepted and wait in the ledger; resumed, they run in their order."""
-
-    async def steer(folder: Path, broker: Mosquitto, command: str) -> None:
-        if door == "mqtt":
-            result = await Caller(broker.port).done(command, pipeline="counter")
-            assert result == {"pipeline": "counter", "paused": command == "pause"}
-        else:
-            assert (await cli(folder, command, "counter")).code == 0
+async def test_a_paused_pipeline_keeps_its_messages_over_a_restart(tmp_path: Path) -> None:
+    """Paused by MQTT, messages are accepted and wait in the ledger; resumed by the program, they run in order."""
 
     async def queued(daemon: Daemon, count: int) -> None:
         await daemon.until(lambda status: status["pipelines"][1]["queued"] == count)
 
-    async with mosquitto() as broker, Listener(broker.port, "out/#") as listener:
-        folder = project(tmp_path, broker)
-        async with serving(folder) as daemon:
-            await steer(folder, broker, "pause")
-            for _ in range(3):
-                await send(broker.port, "in/x", 1)
-            await queued(daemon, 3)
-            paused = (await daemon.ask("status"))["pipelines"][1]["paused"]
-            assert await daemon.stop() == 0
-            await send(broker.port, "in/x", 1)  # while it is away
-            await daemon.start()
-            await queued(daemon, 4)
-            before = list(listener.messages)
-            await steer(folder, broker, "resume")
-            results = await listener.next("out/x", 4)
-            status = await daemon.ask("status")
-            assert await daemon.stop() == 0
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, "out/#") as listener,
+        serving(project(tmp_path, broker)) as daemon,
+    ):
+        paused = await Caller(broker.port).done("pause", pipeline="counter")
+        for _ in range(3):
+            await send(broker.port, "in/x", 1)
+        await queued(daemon, 3)
+        assert await daemon.stop() == 0
+        await send(broker.port, "in/x", 1)  # while it is away
+        await daemon.start()
+        await queued(daemon, 4)
+        still = (await daemon.ask("status"))["pipelines"][1]["paused"]
+        before = list(listener.messages)
+        resumed = await cli(daemon.project, "resume", "counter")
+        results = await listener.next("out/x", 4)
+        status = await daemon.ask("status")
+        assert await daemon.stop() == 0
 
-    assert (paused, before) == (True, [])
+    assert paused == {"pipeline": "counter", "paused": True}
+    assert (still, before, resumed.code) == (True, [], 0)
     assert [message.json for message in results] == [1, 2, 3, 4]
     assert not status["pipelines"][1]["paused"]
 

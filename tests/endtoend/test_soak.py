@@ -11,9 +11,9 @@ from .soak import soak
 
 @pytest.mark.skipif(sys.platform != "linux", reason="figures come from /proc")
 async def test_nothing_grows_under_a_steady_load() -> None:
-    """Twenty seconds of 200 messages a second: every result comes; files, threads and tasks stay as many."""
-    report = await soak(rate=200, seconds=16, idle=2, every=1.0)
+    """Messages in bursts, at 200 a second: every result comes; files, threads and tasks stay as many."""
+    report = await soak(rate=200, seconds=14, idle=2, warm=500, every=1.0)
 
     assert report.problems == []
-    assert report.sent == report.results == 3200
+    assert report.sent == report.results == 2800
     assert report.idle_cpu < 10

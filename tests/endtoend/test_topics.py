@@ -147,26 +147,25 @@ async def test_system_topics_are_for_those_who_name_them(tmp_path: Path) -> None
     assert [message.json for message in listener.on("out/rest")] == [{"topic": "a/broker/b"}]
 
 
-@BOTH
-async def test_filters_that_nobody_wants_any_more_are_unsubscribed(tmp_path: Path, protocol: str) -> None:
+async def test_filters_that_nobody_wants_any_more_are_unsubscribed(tmp_path: Path) -> None:
     """After a change of the configuration the broker's session brings the new topics only."""
 
     def write(topic: str) -> Path:
         settings = f"triggers: [{{topic: {topic}, map: {{topic: message.topic}}}}]\n{SEEN % 'x'}"
-        return project(tmp_path, broker, {"moving": (settings, echo("topic"))}, protocol)
+        return project(tmp_path, broker, {"moving": (settings, echo("topic"))})
 
     async with (
         mosquitto() as broker,
-        Listener(broker.port, "out/#", protocol=protocol) as listener,
+        Listener(broker.port, "out/#") as listener,
         serving(write("old/+")) as daemon,
     ):
-        await send(broker.port, "old/1", "x", protocol=protocol)
+        await send(broker.port, "old/1", "x")
         await listener.next("out/x")
         assert await daemon.stop() == 0
         write("new/+")
         await daemon.start()
-        await send(broker.port, "old/2", "x", protocol=protocol)
-        await send(broker.port, "new/3", "x", protocol=protocol)
+        await send(broker.port, "old/2", "x")
+        await send(broker.port, "new/3", "x")
         await listener.next("out/x", 2)
         status = await daemon.ask("status")
         assert await daemon.stop() == 0
