@@ -10,9 +10,6 @@ from typing import Any, TypeVar
 from fp_events.domain.errors import CommandRefused
 
 E = TypeVar("E", bound=Enum)
-
-#: Integers up to here are the same in JSON, in floats and in databases.
-MOST = 2**53
 T = TypeVar("T")
 
 #: What a ledger's integers hold.
@@ -74,8 +71,6 @@ class Arguments:
         value = self._typed(name, list, "a list of text")
         if value is not None and not all(isinstance(item, str) and _storable(item) for item in value):
             raise self._wrong(name, "a list of text")
-        for item in value or ():
-            self._check_text(name, item)
         return value
 
     def choices(self, name: str, kind: type[E]) -> frozenset[E]:
@@ -95,13 +90,6 @@ class Arguments:
         if value is not None and not isinstance(value, kind):
             raise self._wrong(name, what)
         return value
-
-    def _check_text(self, name: str, value: str) -> None:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            # JSON can escape a half of a surrogate pair, which no database and no topic can hold.
-            raise self._wrong(name, "text without lone surrogates") from None
 
     def _wrong(self, name: str, what: str) -> CommandRefused:
         return CommandRefused(f"'{name}' must be {what}", where=self._command)

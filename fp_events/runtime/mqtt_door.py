@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fp_events.domain.errors import CommandRefused
+from fp_events.domain.errors import CommandRefused, FpEventsError
 from fp_events.domain.message import Message, Properties, Publication
 from fp_events.domain.topics import validate_topic
 
@@ -25,7 +25,6 @@ from .socket_door import error_body
 
 #: Seconds after which a request is too old, or too far in the future.
 OLDEST = 60.0
-FAR = 1e15
 #: Bytes of a request.
 LARGEST = 1024 * 1024
 #: Requests waiting to be answered; more are refused.
@@ -95,7 +94,7 @@ class MqttDoor:
             result = await self._table.call(name, self._checked(name, message))
             self.answered += 1
             body: dict[str, Any] = {"ok": True, "result": result}
-        except Exception as error:  # noqa: BLE001 - whatever a stranger sends must not end the daemon
+        except FpEventsError as error:
             self.refused += 1
             body = {"ok": False, "error": error_body(error)}
         self._send(name, message, body)
@@ -137,9 +136,9 @@ class MqttDoor:
                 raise CommandRefused(f"'{name}' may not be given by MQTT", where="run", mend="use the control socket")
 
     def _send(self, name: str, message: Message, body: dict[str, Any]) -> None:
-        request = _loose(message)
-        if request.get("id") is not None:
-            body = {"id": request["id"], **body}
+        number = _loose(message).get("id")
+        if isinstance(number, str | int):
+            body = {"id": number, **body}
         topic = message.properties.response_topic or self._names.reply(name)
         try:
             validate_topic(topic)

@@ -45,12 +45,8 @@ def socket_path(folder: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"fp-events-{os.getuid()}-{digest}.sock"
 
 
-def error_body(error: Exception) -> dict[str, Any]:
-    """An error as it travels in a reply; one that is not ours is a fault of the daemon, and says so."""
-    if not isinstance(error, FpEventsError):
-        error = CommandRefused(
-            f"the daemon could not answer ({type(error).__name__}: {error})", mend="report this, with the command"
-        )
+def error_body(error: FpEventsError) -> dict[str, Any]:
+    """An error as it travels in a reply."""
     return {
         "kind": type(error).__name__,
         "what": error.what,
@@ -122,7 +118,7 @@ class SocketDoor:
             return {"ok": False, "error": error_body(refusal)}
         try:
             return {"ok": True, "result": await self._table.call(name, arguments)}
-        except Exception as error:  # noqa: BLE001 - one command's fault must not end the connection unanswered
+        except FpEventsError as error:
             return {"ok": False, "error": error_body(error)}
 
 

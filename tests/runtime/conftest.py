@@ -124,7 +124,6 @@ class Daemon:
         if not self.task.done():
             self.service.stop()
             self.service.stop()
-        with contextlib.suppress(Exception):
             await self.task
 
     async def crash(self) -> None:
@@ -177,9 +176,7 @@ class House:
     def publish(self, topic: str, n: int, *do: str, **properties: Any) -> None:
         """Publish a number, and what its run is to do at each attempt."""
         user = tuple(properties.pop("user", ()))
-        self.broker.publish(
-            topic, json.dumps({"n": n, "do": list(do)}), properties=Properties(user=user, **properties)
-        )
+        self.broker.publish(topic, json.dumps({"n": n, "do": list(do)}), properties=Properties(user=user, **properties))
 
     def published(self, topic: str) -> list[Any]:
         """Payloads that the daemon has published to a topic."""
@@ -192,14 +189,14 @@ class House:
     @contextlib.asynccontextmanager
     async def serving(self, change: Changes = lambda options: options) -> AsyncIterator[Daemon]:
         """A daemon that is connected and subscribed; ended at once if the test has not."""
+        self.steering.life += 1
         daemon = Daemon(self, change(self.options()))
         try:
             async with asyncio.timeout(gates.PATIENCE):
                 await daemon.ready()
             yield daemon
         finally:
-            for gate in self.steering.gates.values():
-                gate.open()
+            self.steering.open_all()
             await daemon.end()
 
     def options(self) -> ServiceOptions:

@@ -40,8 +40,18 @@ class Steering:
         self.gates: defaultdict[int, Gate] = defaultdict(Gate)
         #: Keys of which two attempts were under way at a time.
         self.overlaps: set[str] = set()
-        self._active: Counter[str] = Counter()
+        #: Number of the daemon's life. Threads of an earlier one would have died with their process.
+        self.life = 0
+        self._active: Counter[tuple[int, str]] = Counter()
         self._lock = threading.Lock()
+
+    def open_all(self) -> None:
+        """Whoever stands at a gate may go; who comes later stands at a new one."""
+        with self._lock:
+            gates = list(self.gates.values())
+            self.gates.clear()
+        for gate in gates:
+            gate.open()
 
     def act(self, n: int, do: list[str] | None, key: str = "") -> None:
         """Do what is asked for this attempt of run `n`: the last word of `do` is for all further ones."""
@@ -50,10 +60,10 @@ class Steering:
             self.attempts[n] += 1
             number = self.attempts[n]
             gate = self.gates[n]
-            if key:
-                self._active[key] += 1
-                if self._active[key] > 1:
-                    self.overlaps.add(key)
+            place = (self.life, key)
+            self._active[place] += 1
+            if key and self._active[place] > 1:
+                self.overlaps.add(key)
         try:
             act = do[min(number, len(do)) - 1] if do else "ok"
             if act == "fail":
@@ -61,10 +71,12 @@ class Steering:
             if act == "gate":
                 gate.stop()
             if act == "slow":
-                time.sleep(0.03)
+                time.sleep(0.005)
+            if act == "hang":
+                time.sleep(0.09)
         finally:
             with self._lock:
-                self._active[key] -= 1
+                self._active[place] -= 1
 
 
 steering = Steering()
@@ -78,7 +90,6 @@ def act(n: int, do: list[str] | None, key: str = "") -> None:
 def renew() -> Steering:
     """For a new test; whoever stands at a gate may go."""
     global steering  # noqa: PLW0603 - pipelines know this module, not the test
-    for gate in list(steering.gates.values()):
-        gate.open()
+    steering.open_all()
     steering = Steering()
     return steering

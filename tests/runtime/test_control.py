@@ -1,0 +1,150 @@
+"""Commands by MQTT: off unless configured, and nothing that a stranger sends ends the daemon."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from fp_events.domain.message import Properties
+from fp_events.runtime import mqtt_door
+
+from .conftest import Daemon, House
+
+RUN = "fp/house/control/run"
+ALLOW = {"control": {"mqtt": True, "allow": {"work": {"inputs": ["n", "do"]}}}}
+
+
+def request(number: int, **more: Any) -> str:
+    body = {"pipeline": "work", "inputs": {"n": number, "do": None}, "sent_at": time.time(), **more}
+    return json.dumps({name: value for name, value in body.items() if value is not None})
+
+
+async def replies(daemon: Daemon, house: House, count: int, topic: str = "fp/house/reply/run") -> list[Any]:
+    await daemon.until(lambda: len(house.published(topic)) >= count)
+    return house.published(topic)
+
+
+async def test_a_request_is_answered_where_it_asks_for(house: House) -> None:
+    """On its response topic, with its correlation data and its id; else on the reply topic."""
+    house.pipeline()
+    house.project(**ALLOW)
+    async with house.serving() as daemon:
+        asking = Properties(response_topic="answers/me", correlation_data=b"\x00\xff")
+        house.broker.publish(RUN, request(1, wait=True, id=17), properties=asking)
+        house.broker.publish(RUN, request(2, wait=True))
+
+        (answer,) = await replies(daemon, house, 1, "answers/me")
+        assert (17, True, "succeeded") == (answer["id"], answer["ok"], answer["result"]["outcome"])
+        assert b"\x00\xff" == house.publications("answers/me")[0].properties.correlation_data
+        (other,) = await replies(daemon, house, 1)
+        assert {"result": {"n": 2}} == other["result"]["values"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        request(1, sent_at=time.time() - 61),
+        request(1, sent_at=time.time() + 600),
+        request(1, sent_at=""),
+        request(1, sent_at=float("nan")),
+        request(1, sent_at=10**400),
+        request(1, sent_at="2020-01-01T00:00:00Z"),
+        request(1, pipeline="other"),
+        request(1, pipeline=["work"]),
+        request(1, inputs={"secret": 1}),
+        request(1, inputs=5),
+        request(1, inputs=["n"]),
+        request(1, config={"mode": "x"}),
+        request(1, final_vars=["result"]),
+        request(1, key="\ud800"),
+        request(1, run_id="a/b"),
+        request(1, module="os"),
+        '{"pipeline": "work", "inputs": {"n": 1}}',
+        "nonsense",
+        "[]",
+        "\xff",
+        "[" * 5000,
+        "",
+    ],
+)
+async def test_what_is_old_unlisted_or_wrong_is_refused(house: House, payload: str) -> None:
+    """Nothing is executed, the reason is answered, and the next request is served."""
+    house.pipeline()
+    house.pipeline("other")
+    house.project(**ALLOW)
+    async with house.serving() as daemon:
+        house.broker.publish(RUN, payload)
+        (refusal,) = await replies(daemon, house, 1)
+        assert (False, True) == (refusal["ok"], bool(refusal["error"]["what"]))
+
+        house.broker.publish(RUN, request(2, wait=True))
+        assert (await replies(daemon, house, 2))[1]["ok"]
+        assert [2] == house.steering.calls
+
+
+async def test_retained_requests_are_ignored(house: House) -> None:
+    """Those that waited at the broker before the daemon came."""
+    house.pipeline()
+    house.project(**ALLOW)
+    house.broker.publish(RUN, request(1), retain=True)
+    async with house.serving() as daemon:
+        house.broker.publish(RUN, request(2, wait=True))
+        await replies(daemon, house, 1)
+        assert [2] == house.steering.calls
+
+
+async def test_a_trigger_on_everything_repeats_no_command(house: House) -> None:
+    """Both subscriptions bring a copy of the request; it is executed once, and is nobody's message."""
+    house.pipeline(triggers=[{"topic": "#", "map": {"n": "payload.n ?? 0", "do": "payload.do ?? null"}}], outputs=[])
+    house.project(**ALLOW, events={"status": "none"})
+    async with house.serving() as daemon:
+        house.broker.publish(RUN, request(1))
+        house.broker.publish(RUN, request(2, wait=True))
+        await daemon.until(lambda: 2 in house.steering.calls)
+        await replies(daemon, house, 2)
+        assert (1, 1) == (house.steering.calls.count(1), house.steering.calls.count(2))
+
+
+async def test_without_leave_nothing_is_listened_to(house: House) -> None:
+    """Control by MQTT is off by default."""
+    house.pipeline()
+    async with house.serving() as daemon:
+        house.broker.publish(RUN, request(1))
+        house.publish("in/work", 2)
+        await daemon.outcomes(1)
+        assert [2] == house.steering.calls
+        totals = (await daemon.ask("status"))["totals"]
+        assert (1, 0) == (totals["received"], totals["unmatched"])
+
+
+async def test_a_run_that_is_waited_for_holds_no_other_request_up(house: House) -> None:
+    """And so many are waited for at the most."""
+    house.pipeline()
+    house.project(**ALLOW)
+    async with house.serving() as daemon:
+        house.broker.publish(RUN, request(1, inputs={"n": 1, "do": ["gate"]}, wait=True))
+        await house.steering.gates[1].entered()
+        house.broker.publish("fp/house/control/status", "{}")
+        (status,) = await replies(daemon, house, 1, "fp/house/reply/status")
+        assert 1 == status["result"]["totals"]["pending"]
+        house.steering.open_all()
+        assert (await replies(daemon, house, 1))[0]["ok"]
+
+
+async def test_too_many_requests_are_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The door's memory is bounded."""
+    monkeypatch.setattr(mqtt_door, "QUEUE", 3)
+    house.pipeline()
+    house.project(**ALLOW)
+    async with house.serving() as daemon:
+        for number in range(5):
+            house.broker.publish(RUN, request(number, inputs={"n": number, "do": ["gate"]}, wait=True))
+        refusals = await replies(daemon, house, 2)
+        assert [False, False] == [refusal["ok"] for refusal in refusals]
+        for number in range(3):
+            await house.steering.gates[number].entered()
+        house.steering.open_all()
+        assert [False, False, True, True, True] == sorted(one["ok"] for one in await replies(daemon, house, 5))
