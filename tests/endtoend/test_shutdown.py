@@ -121,7 +121,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         loop = asyncio.get_running_loop()
         asked = loop.time()
         daemon.signal(signal.SIGTERM)
-        await daemon.ended()
+        code = await daemon.ended()
         seconds = loop.time() - asked
         before = len(listener.on("out"))
         gate.open()
@@ -131,7 +131,8 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         assert await daemon.stop() == 0
 
     assert seconds < 5
-    assert before == 0
+    assert (code, before) == (0, 0)
+    assert [line["drained"] for line in daemon.log if line["event"] == "stopped"] == [False, True]
     assert (run["outcome"], run["crashes"]) == ("succeeded", 0)
 
 
@@ -157,6 +158,29 @@ async def test_a_broker_that_is_down_at_the_start_is_waited_for(tmp_path: Path) 
 
     assert (away["broker"]["connected"], result.json) == (False, 1)
     assert away["broker"]["last_error"]
+
+
+async def test_a_result_waits_for_the_broker_over_a_restart(tmp_path: Path) -> None:
+    """The broker goes in the middle of a run, then the daemon: the result is published when both are back."""
+    async with mosquitto() as broker, serving(project(tmp_path, broker.port)) as daemon:
+        gate = Gate(tmp_path, broker, 1)
+        await gate.send()
+        await gate.running()
+        await broker.stop()
+        await daemon.logged("disconnected")
+        gate.open()
+        (run,) = await daemon.runs("waits")
+        code = await daemon.stop()
+        await broker.start()
+        async with Listener(broker.port, "out") as listener:
+            await daemon.start()
+            (result,) = await listener.next("out")
+        status = await daemon.ask("status")
+        assert await daemon.stop() == 0
+
+    assert (code, run["outcome"]) == (0, "succeeded")
+    assert (result.json, result.user["run_id"]) == (1, run["run_id"])
+    assert (status["totals"]["finished"], len(listener.messages)) == (0, 1)
 
 
 async def test_without_a_broker_fail_fast_ends_with_69(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import cbor2
 import msgpack
 import pytest
 
-from tests.brokers import Mosquitto, mosquitto
+from tests.brokers import Mosquitto, acl_lines, mosquitto
 
 from .harness import Listener, cli, send, serving, write_project
 
@@ -300,6 +300,32 @@ async def test_what_a_node_returns_is_what_is_published(tmp_path: Path) -> None:
     assert [run["outcome"] for run in runs] == ["succeeded", "succeeded", "failed"]
     assert letter.json == wrong
     assert "{value.id}" in letter.user["error"]
+
+
+async def test_a_result_that_the_broker_refuses_is_listed(tmp_path: Path) -> None:
+    """The run has succeeded; `dlq list` shows what could not be published, and why; what follows goes on."""
+    pipelines = {
+        "first": (f"triggers: [{{topic: in/a, map: {{n: payload.n}}}}]\n{SEEN % 'secret'}", echo("n")),
+        "second": (f"triggers: [{{topic: in/b, map: {{n: payload.n}}}}]\n{SEEN % 'open'}", echo("n")),
+    }
+    rules = ["topic readwrite in/#", "topic readwrite fp/#", "topic readwrite out/open", "topic readwrite listener/#"]
+    async with (
+        mosquitto(acl_lines(tmp_path, rules)) as broker,
+        Listener(broker.port, "out/open") as listener,
+        serving(project(tmp_path / "p", broker, pipelines)) as daemon,
+    ):
+        await send(broker.port, "in/a", {"n": 1})
+        (run,) = await daemon.runs("first")
+        await daemon.logged("publication_refused")
+        await send(broker.port, "in/b", {"n": 2})
+        await listener.next("out/open")
+        found = (await cli(daemon.project, "dlq", "list", "--format", "json")).json
+        assert await daemon.stop() == 0
+
+    assert (run["outcome"], found["dead_letters"]) == ("succeeded", [])
+    assert [(row["topic"], row["run_id"], row["reason"]) for row in found["refused"]] == [
+        ("out/secret", run["run_id"], "not authorized")
+    ]
 
 
 #: Format to content type, payload, and what `SHOW` makes of its value.
