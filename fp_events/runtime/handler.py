@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -161,10 +161,9 @@ class PipelineHandler:
             if trigger.key is not None and attempt.key is None:
                 _must_have_key(trigger.key, {**scope, "pipeline": self._pipeline.name})
             inputs.update(compiled.mappers[attempt.trigger](payload, message, attempt.captures))
-        given = request.get("inputs") or {}
-        inputs.update(given)
+        inputs.update(request.get("inputs") or {})
         # Without a message there are no captures: inputs of the same name fill a topic's placeholders.
-        scope = scope or dict(given)
+        scope = scope or dict(inputs)
         if self._pipeline.state and attempt.state is not None:
             state = self._formats.decode_state(attempt.state)
             inputs.update(
@@ -188,7 +187,7 @@ class PipelineHandler:
             value = values[output.node]
             if value is None:
                 continue
-            for item in value if output.each else (value,):
+            for item in _items(output, value):
                 publications.append(self._publication(attempt, output, topic, item, scope, len(publications)))
         state = None
         if self._pipeline.state:
@@ -251,6 +250,20 @@ def _must_have_key(key: str, scope: Mapping[str, Any]) -> None:
         parse(key).render(scope)
     except TemplateError as error:
         raise InputInvalid(str(error), where=f"key {key}") from None
+
+
+def _items(output: Output, value: Any) -> Iterable[Any]:
+    """What an output publishes of a value: the value, or with `each` its items (rows, of a table) but None."""
+    if not output.each:
+        return (value,)
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        value = value.to_dict("records")
+    elif hasattr(value, "tolist"):
+        value = value.tolist()
+    if not isinstance(value, list | tuple | set | frozenset | Iterator):
+        kind = type(value).__name__
+        raise TypeError(f"output '{output.node}': `each: true` needs a list, and the node returned {kind}")
+    return (item for item in value if item is not None)
 
 
 def failure_of(error: BaseException, *, node: str = "") -> Failure:
