@@ -71,6 +71,7 @@ class Daemon:
             log=self,
         )
         self._folder = options.folder
+        self._executors = options.executors
         self.service = Service(options, on_ready=lambda _: self._ready.set())
         self.task = asyncio.create_task(self.service.run(), name="service")
 
@@ -125,6 +126,10 @@ class Daemon:
             self.service.stop()
             self.service.stop()
             await self.task
+        # Threads would have died with their process: the next life must not meet them.
+        for executor in self._executors:
+            await executor.close(2.0)
+        await self._house.steering.idle()
 
     async def crash(self) -> None:
         """SIGKILL, in effect: nothing that happens from now on reaches the ledger, and the broker sees a cut."""
@@ -189,7 +194,6 @@ class House:
     @contextlib.asynccontextmanager
     async def serving(self, change: Changes = lambda options: options) -> AsyncIterator[Daemon]:
         """A daemon that is connected and subscribed; ended at once if the test has not."""
-        self.steering.life += 1
         daemon = Daemon(self, change(self.options()))
         try:
             async with asyncio.timeout(gates.PATIENCE):

@@ -40,9 +40,7 @@ class Steering:
         self.gates: defaultdict[int, Gate] = defaultdict(Gate)
         #: Keys of which two attempts were under way at a time.
         self.overlaps: set[str] = set()
-        #: Number of the daemon's life. Threads of an earlier one would have died with their process.
-        self.life = 0
-        self._active: Counter[tuple[int, str]] = Counter()
+        self._active: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def open_all(self) -> None:
@@ -53,6 +51,12 @@ class Steering:
         for gate in gates:
             gate.open()
 
+    async def idle(self) -> None:
+        """Wait until no thread does anything."""
+        async with asyncio.timeout(PATIENCE):
+            while any(self._active.values()):
+                await asyncio.sleep(0.001)
+
     def act(self, n: int, do: list[str] | None, key: str = "") -> None:
         """Do what is asked for this attempt of run `n`: the last word of `do` is for all further ones."""
         with self._lock:
@@ -60,9 +64,8 @@ class Steering:
             self.attempts[n] += 1
             number = self.attempts[n]
             gate = self.gates[n]
-            place = (self.life, key)
-            self._active[place] += 1
-            if key and self._active[place] > 1:
+            self._active[key] += 1
+            if key and self._active[key] > 1:
                 self.overlaps.add(key)
         try:
             act = do[min(number, len(do)) - 1] if do else "ok"
@@ -76,7 +79,7 @@ class Steering:
                 time.sleep(0.09)
         finally:
             with self._lock:
-                self._active[place] -= 1
+                self._active[key] -= 1
 
 
 steering = Steering()

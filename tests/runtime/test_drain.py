@@ -147,5 +147,6 @@ def failed(record):
     async with house.serving() as daemon:
         house.publish("in/work", 2, "fail")
         await house.steering.gates[101].entered()
-        await daemon.end()
+        daemon.service.stop()
+        await daemon.stop()
         assert daemon.task.done()

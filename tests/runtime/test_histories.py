@@ -30,7 +30,7 @@ RETRIES = 2
 
 @given(history=st.lists(st.tuples(MESSAGE, EVENT), min_size=1, max_size=25), sqlite=st.booleans())
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow],
