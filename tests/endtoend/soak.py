@@ -34,6 +34,10 @@ BURSTS = 2
 EVERY = 5.0
 #: Growth of resident memory that passes for noise.
 KIB_PER_MINUTE = 300.0
+#: The part of the samples, from the end, over which growth is measured.
+STEADY = 0.75
+#: Growth over that part that passes: files come and go with commands, a pool's threads start as they are needed.
+GROWTH = {"fds": 2, "threads": 6, "tasks": 2}
 #: Seconds that the messages of the warm-up may take.
 WARMING = 300
 
@@ -90,15 +94,13 @@ class Report:
     @property
     def problems(self) -> list[str]:
         """What is wrong; empty if nothing is."""
-        half = self.samples[len(self.samples) // 2 :]
-        before = self.samples[: len(self.samples) // 2]
         found = []
         if self.results != self.sent:
             found.append(f"{self.sent} messages were sent and {self.results} results came")
-        for name in ("fds", "threads", "tasks"):
-            most = max(getattr(one, name) or 0 for one in before)
-            if max(getattr(one, name) or 0 for one in half) > most:
-                found.append(f"{name} grow beyond {most}")
+        for name, most in GROWTH.items():
+            growth = (getattr(self, f"{name}_per_minute") or 0.0) * STEADY * self.seconds / 60
+            if growth > most:
+                found.append(f"{name} grow by {growth:.1f}")
         if self.seconds >= 120 and self.rss_kib_per_minute > KIB_PER_MINUTE:
             found.append(f"memory grows by {self.rss_kib_per_minute:.0f} KiB a minute")
         return found
@@ -125,7 +127,7 @@ async def soak(
             with contextlib.suppress(TimeoutError):
                 await results.all_of(warm + sent)
             assert await daemon.stop() == 0
-    steady = samples[len(samples) // 4 :]
+    steady = samples[-round(STEADY * len(samples)) :]
     came = results.messages[warm:]
     cuts = statistics.quantiles([1000 * (message.at - message.json["at"]) for message in came], n=100)
     return Report(
