@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fp_events.domain.errors import UsageError
+from fp_events.domain.errors import RunNotFound, UsageError
 
 from .arguments import BeforeOption, LimitOption, PipelineOption, YesOption, ask
 from .daemon import call
 from .invocation import Invocation
+from .known import expect_known
 from .output import Column, Format, FormatOption, field, note, show_rows, show_value, warn
 from .runs import RunArgument, next_page, run_id, show_run
 from .texts import ago, outcome_style, plural
+
+if TYPE_CHECKING:
+    from fp_events.config import Config
+
 
 RunsArgument = Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Ids as `dlq list` shows them.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All dead letters, or all of --pipeline.")]
@@ -47,7 +52,10 @@ def list_letters(
 ) -> None:
     """List dead letters, the newest first, and results that the broker refused."""
     invocation: Invocation = context.obj
-    found = call(invocation.config(), "dlq.list", {"pipeline": pipeline, "limit": limit, "before": before})
+    config = invocation.config()
+    found = call(config, "dlq.list", {"pipeline": pipeline, "limit": limit, "before": before})
+    if not found["dead_letters"] and not found["refused"]:
+        expect_known(config, pipeline)
     if form in {Format.JSON, Format.YAML}:
         show_value({name: found[name] for name in ("dead_letters", "refused")}, form=form)
         return
@@ -71,19 +79,44 @@ def retry(
     pipeline: PipelineOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Run dead letters again, through today's code and configuration."""
+    """Run dead letters again, through today's code and configuration; send again what the broker refused."""
     invocation: Invocation = context.obj
-    found = call(invocation.config(), "dlq.retry", _which(runs, every=every, pipeline=pipeline))
+    which = _which(runs, every=every, pipeline=pipeline)
+    config = invocation.config()
+    expect_known(config, pipeline)
+    found = call(config, "dlq.retry", which)
+    if runs and not found["retried"] and not found["resent"]:
+        _expect_any(config, runs)
     if form is Format.IDS:
-        print("\n".join(found["retried"]))
+        for name in (*found["retried"], *found["resent"]):
+            print(name)
     elif form is Format.TABLE:
         for refusal in found["refused"]:
             warn(f"{refusal['run_id']}: {refusal['reason']}")
-        note(f"{plural(len(found['retried']), 'dead letter')} will run again")
+        if found["retried"] or not found["resent"]:
+            note(f"{plural(len(found['retried']), 'dead letter')} will run again")
+        if found["resent"]:
+            note(f"{plural(len(found['resent']), 'refused result')} will be sent again")
     else:
         show_value(found, form=form)
     if found["refused"]:
         raise typer.Exit(1)
+
+
+def _expect_any(config: Config, names: Sequence[str]) -> None:
+    """Raise what `runs show` raises where none of the names is a run's, or looks like a refused result's."""
+    unknown = None
+    for name in names:
+        if ":" in name:
+            return
+        try:
+            call(config, "dlq.show", {"run_id": name})
+        except RunNotFound as error:
+            unknown = unknown or error
+        else:
+            return
+    if unknown:
+        raise unknown
 
 
 def purge(
@@ -96,9 +129,11 @@ def purge(
     """Delete dead letters for good, with their messages."""
     invocation: Invocation = context.obj
     which = _which(runs, every=every, pipeline=pipeline)
+    config = invocation.config()
+    expect_known(config, pipeline)
     what = plural(len(runs), "dead letter") if runs else "all dead letters" + (f" of {pipeline}" if pipeline else "")
     ask(f"Delete {what} for good?", yes=yes)
-    found = call(invocation.config(), "dlq.purge", which)
+    found = call(config, "dlq.purge", which)
     note(f"{plural(found['purged'], 'dead letter')} deleted")
 
 
