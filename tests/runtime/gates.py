@@ -69,10 +69,10 @@ class Steering:
                 self.overlaps.add(key)
         try:
             act = do[min(number, len(do)) - 1] if do else "ok"
-            if act == "fail":
-                raise ValueError(f"run {n} fails")
-            if act == "gate":
+            if act.startswith("gate"):
                 gate.stop()
+            if act.endswith("fail"):
+                raise ValueError(f"run {n} fails")
             if act == "slow":
                 time.sleep(0.005)
             if act == "hang":

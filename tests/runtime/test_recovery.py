@@ -96,6 +96,23 @@ async def test_a_long_run_is_not_blamed_for_what_runs_beside_it_later(house: Hou
         assert ["failed", "succeeded"] == await daemon.outcomes(2)
 
 
+async def test_a_bystander_that_was_blamed_is_tried_first(house: House) -> None:
+    """The next time it is alone for certain, before the long run that may have done it."""
+    house.pipeline(run=ANYWHERE)
+    async with house.serving() as daemon:
+        house.publish("in/work", 1, "gate")
+        house.publish("in/work", 2, "gate", "gate", "ok")
+        await house.steering.gates[1].entered()
+        await crash_in(house, 2, daemon)
+    async with house.serving(patient(0.05)) as daemon:
+        await crash_in(house, 2, daemon, times=2)
+    house.steering.calls.clear()
+    async with house.serving() as daemon:
+        assert ["succeeded"] == await daemon.outcomes(1)
+        await daemon.until(lambda: len(house.steering.calls) == 2)
+        assert [2, 1] == house.steering.calls
+
+
 async def test_nothing_else_starts_while_a_suspect_is_alone(house: House) -> None:
     """New messages are accepted and wait."""
     house.pipeline(run=ANYWHERE)

@@ -81,6 +81,24 @@ async def test_a_daemon_with_a_locked_ledger_ends(house: House) -> None:
         assert {1: 1} == dict(house.steering.attempts)
 
 
+async def test_a_claim_that_becomes_durable_during_a_drain_starts_nothing(house: House) -> None:
+    """It is given back."""
+    house.use_sqlite()
+    house.pipeline(run={"max_retries": 1, "retry_delay": 0.05})
+    async with house.serving() as daemon:
+        house.publish("in/work", 1, "fail", "ok")
+        await daemon.until(lambda: daemon.retries)
+        with locked(ledger_file(house)):
+            await daemon.asked(lambda status: status["ledger"]["problem"])
+            stopping = asyncio.create_task(daemon.stop())
+            await daemon.asked(lambda status: status["draining"])
+        assert await stopping
+        assert 1 == house.steering.attempts[1]
+    async with house.serving() as daemon:
+        assert ["succeeded"] == await daemon.outcomes(1)
+        assert 2 == house.steering.attempts[1]
+
+
 async def test_a_deleted_ledger_ends_the_daemon(house: House) -> None:
     """What is written to a file that is gone is not durable: nothing more is acknowledged."""
     house.use_sqlite()
