@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -32,6 +32,10 @@ ConfigOption = Annotated[
     list[str] | None,
     typer.Option("--config", "-c", metavar="NAME=VALUE", help="For @config.when; JSON or text. May be repeated."),
 ]
+LevelOption = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None,
+    typer.Option("--log-level", case_sensitive=False, metavar="LEVEL", help="DEBUG, INFO, WARNING, ERROR or CRITICAL."),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -45,7 +49,8 @@ def read_source(source: str) -> bytes:
         try:
             return Path(source[1:]).read_bytes()
         except OSError as error:
-            raise StorageError(f"it cannot be read: {error.strerror}", where=source[1:]) from error
+            what = f"it cannot be read: {error.strerror}"
+            raise StorageError(what, where=source[1:] or "@", mend="correct the path after the @") from error
     return source.encode("utf-8", "surrogateescape")
 
 
@@ -55,7 +60,7 @@ def assignments(pairs: Sequence[str] | None, option: str) -> dict[str, Any]:
     for pair in pairs or ():
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            raise UsageError(f"{option} '{pair}' is no NAME=VALUE", mend=f"write {option} threshold=80")
+            raise UsageError(f"{option} '{pair}' is no NAME=VALUE", mend=f"write {option} {name or 'NAME'}=VALUE")
         found[name] = _value(read_source(text).decode("utf-8", "replace") if text.startswith("@") else text)
     return found
 

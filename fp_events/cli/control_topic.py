@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from fp_events.config import Config
 
 #: Seconds for the reply to a command that waits for nothing.
-_PATIENCE = 10.0
+PATIENCE = 10.0
 
 
 def request(config: Config, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Send a command and return its result.
 
-    Raises DaemonUnavailable without a reply, CommandRefused where the daemon said no.
+    Raises DaemonUnavailable where nobody answers within 10 s, CommandRefused where the daemon said no.
     """
     import asyncio
 
@@ -34,30 +34,47 @@ async def _request(config: Config, command: str, arguments: Mapping[str, Any]) -
     from .link import base_topic, connected, options_for
 
     base = base_topic(config)
-    token = uuid.uuid4().hex
-    response = f"{base}/reply/{command}/{token}"
+    response = f"{base}/reply/{command}/{uuid.uuid4().hex}"
     options = options_for(config, [Subscription(filter=response, retain_handling=2)])
     if options.protocol != "5":
         raise UsageError("MQTT 3.1.1 has no replies", mend="leave --mqtt out: the local socket answers")
-    body = json.dumps({**arguments, "sent_at": datetime.now(UTC).isoformat()}).encode()
-    properties = replace(NO_PROPERTIES, response_topic=response, correlation_data=token.encode())
-    publication = Publication(
-        event_id=token, topic=f"{base}/control/{command}", payload=body, qos=1, properties=properties
-    )
-    patience = arguments.get("timeout_s") if arguments.get("wait") else _PATIENCE
     async with connected(options) as transport:
-        (answer,) = await transport.publish([publication])
+        line = _Line(transport, base, response)
+        if not arguments.get("wait"):
+            return await line.ask(command, arguments, PATIENCE)
+        # A run may take for ever to answer, a daemon that is there does not.
+        await line.ask("status", {}, PATIENCE)
+        limit = arguments.get("timeout_s")
+        # The daemon's own limit ends first; a second more lets its answer arrive.
+        return await line.ask(command, arguments, None if limit is None else limit + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A connection that is subscribed to the topic of its replies."""
+
+    transport: Transport
+    base: str
+    response: str
+
+    async def ask(self, command: str, arguments: Mapping[str, Any], patience: float | None) -> dict[str, Any]:
+        """Send one command and wait for its result; `patience` None: for ever."""
+        token = uuid.uuid4().hex
+        body = json.dumps({**arguments, "sent_at": datetime.now(UTC).isoformat()}).encode()
+        properties = replace(NO_PROPERTIES, response_topic=self.response, correlation_data=token.encode())
+        publication = Publication(
+            event_id=token, topic=f"{self.base}/control/{command}", payload=body, qos=1, properties=properties
+        )
+        (answer,) = await self.transport.publish([publication])
         if answer.result is not Confirmed.SENT:
             raise BrokerRefused(f"the command was not taken: {answer.reason}", where=publication.topic)
-        reply = await _reply(transport, token.encode(), patience)
-    return _result(reply, command, publication.topic)
+        return _result(await _reply(self.transport, token.encode(), patience), publication.topic)
 
 
 async def _reply(transport: Transport, token: bytes, patience: float | None) -> dict[str, Any] | None:
     import anyio
 
-    # The daemon's own limit ends first; a second more lets its answer arrive.
-    with anyio.move_on_after(None if patience is None else patience + 1):
+    with anyio.move_on_after(patience):
         while True:
             for delivery in await transport.receive():
                 if delivery.message.properties.correlation_data == token:
@@ -66,11 +83,9 @@ async def _reply(transport: Transport, token: bytes, patience: float | None) -> 
     return None
 
 
-def _result(reply: dict[str, Any] | None, command: str, topic: str) -> dict[str, Any]:
+def _result(reply: dict[str, Any] | None, topic: str) -> dict[str, Any]:
     if reply is None:
-        raise DaemonUnavailable(
-            f"no daemon answered '{command}'", where=topic, mend="is it running, and `control.mqtt` true?"
-        )
+        raise DaemonUnavailable("no daemon answered", where=topic, mend="is one running, with `control.mqtt: true`?")
     if not reply["ok"]:
         error = reply["error"]
         raise CommandRefused(error["what"], where=error["where"], mend=error["mend"])

@@ -65,6 +65,8 @@ def _lines(error: BaseException) -> list[str]:
 def _usage_sentence(error: BaseException) -> str:
     format_message = getattr(error, "format_message", error.__str__)
     what = str(format_message()).strip().removesuffix(".").replace(". Did you mean", "; did you mean")
+    # The kind of error behind it says nothing to a reader.
+    what = what.replace(": Value error, ", ": ")
     if what.endswith("?"):
         return what
     context = getattr(error, "ctx", None)

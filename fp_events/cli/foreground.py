@@ -9,7 +9,7 @@ import typer
 from fp_events.domain.pipeline import ExecutorSpec
 
 from . import arguments
-from .arguments import ConfigOption, FinalVarOption, InputOption, InputsOption, PipelineArgument
+from .arguments import ConfigOption, FinalVarOption, InputOption, InputsOption, LevelOption, PipelineArgument
 from .invocation import Invocation
 from .output import Format, FormatOption, note, safe, show_value, to_json
 from .plain import plain
@@ -27,14 +27,16 @@ def run(
     pairs: InputOption = None,
     final_vars: FinalVarOption = None,
     settings: ConfigOption = None,
-    executor: Annotated[ExecutorName | None, typer.Option("--executor", help="Where the run executes.")] = None,
+    executor: Annotated[
+        ExecutorName | None, typer.Option("--executor", metavar="TYPE", help="local, threadpool or processpool.")
+    ] = None,
     max_workers: Annotated[int | None, typer.Option("--max-workers", min=1, help="Of the executor.")] = None,
     max_retries: Annotated[int | None, typer.Option("--max-retries", min=0, help="Attempts after the first.")] = None,
     retry_delay: Annotated[float | None, typer.Option("--retry-delay", min=0, help="Seconds between them.")] = None,
     jitter_factor: Annotated[
         float | None, typer.Option("--jitter-factor", min=0, max=1, help="Delays vary by this share.")
     ] = None,
-    log_level: Annotated[str | None, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")] = None,
+    log_level: LevelOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Run a pipeline here and now, print its values; the exit code tells how it ended."""

@@ -123,7 +123,9 @@ def show_value(value: Any, *, form: Format) -> None:
 def _table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     cells = [[safe(column.text(row)) for column in columns] for row in rows]
     if sys.stdout.isatty():
-        _rich_table(cells, columns)
+        from . import terminal_table
+
+        terminal_table.print_table(cells, columns, console())
         return
     titles = [column.title.upper() for column in columns]
     widths = [max(len(line[index]) for line in [titles, *cells]) for index in range(len(columns))]
@@ -133,19 +135,6 @@ def _table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
             for text, width, column in zip(line, widths, columns, strict=True)
         ]
         print("  ".join(padded).rstrip())
-
-
-def _rich_table(cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.title.upper(), justify="right" if column.right else "left", overflow="fold")
-    for line in cells:
-        styles = [column.style(text) if column.style else "" for column, text in zip(columns, line, strict=True)]
-        table.add_row(*(Text(text, style=style) for text, style in zip(line, styles, strict=True)))
-    console().print(table)
 
 
 def show_facts(facts: Sequence[tuple[str, str]]) -> None:

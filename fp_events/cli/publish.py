@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,6 +34,19 @@ UrlOption = Annotated[
 ]
 
 
+def broker_override(url: str | None) -> dict[str, Any]:
+    """`--mqtt-url` as a setting over the project's; None: no setting. Raises UsageError."""
+    from fp_events.config.urls import check_mqtt_url
+
+    if url is None:
+        return {}
+    try:
+        check_mqtt_url(url)
+    except ValueError as error:
+        raise UsageError(str(error), where="--mqtt-url") from error
+    return {"mqtt": {"url": url}}
+
+
 def publish(
     context: typer.Context,
     topic: Annotated[str, typer.Argument(help="Where to; no wildcards.")],
@@ -58,7 +71,7 @@ def publish(
     except ValueError as error:
         raise UsageError(str(error), mend="name one topic") from error
     invocation: Invocation = context.obj
-    options = options_for(invocation.config({"mqtt": {"url": mqtt_url}} if mqtt_url else {}))
+    options = options_for(invocation.config(broker_override(mqtt_url)))
     user = _properties(properties, content_type, options)
     whole = read_source(payload)
     payloads = [line for line in whole.splitlines() if line] if lines else [_one(whole, payload)]

@@ -10,6 +10,7 @@ import typer
 from .arguments import BeforeOption, LimitOption, PipelineOption
 from .daemon import call
 from .invocation import Invocation
+from .known import expect_known
 from .output import (
     Column,
     Format,
@@ -67,6 +68,7 @@ def list_runs(
 ) -> None:
     """List runs, the newest first."""
     invocation: Invocation = context.obj
+    config = invocation.config()
     asked = {
         "pipeline": pipeline,
         "state": state,
@@ -75,7 +77,9 @@ def list_runs(
         "limit": limit,
         "before": before,
     }
-    found = call(invocation.config(), "runs.list", asked)
+    found = call(config, "runs.list", asked)
+    if not found["runs"]:
+        expect_known(config, pipeline)
     show_rows(found["runs"], COLUMNS, form=form, ids=run_id, empty="no runs")
     next_page(found, form)
 

@@ -23,7 +23,9 @@ def init_project(folder: Path, *, force: bool) -> Sequence[Path]:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", mend="name a folder that does not exist yet")
     if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise UsageError(f"{folder} is not empty", mend="name a new folder, or add what is missing with --force")
+        raise UsageError(
+            f"{folder.resolve()} is not empty", mend="name a new folder, or add what is missing with --force"
+        )
     templates = _templates() / "init"
     return [path for path in (_write(folder, part, template, name) for part, template in _walk(templates)) if path]
 

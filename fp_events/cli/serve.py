@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .arguments import LevelOption
 from .invocation import Invocation
 from .output import console, safe, warn
-from .publish import UrlOption
+from .publish import UrlOption, broker_override
 from .texts import plural
 
 if TYPE_CHECKING:
@@ -28,15 +29,13 @@ def serve(
         bool, typer.Option("--fail-fast", help="End with 69 if the broker does not answer at the start.")
     ] = False,
     mqtt_url: UrlOption = None,
-    log_level: Annotated[str | None, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")] = None,
+    log_level: LevelOption = None,
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C, which drain it; a second one ends it at once."""
     from fp_events import app
 
     invocation: Invocation = context.obj
-    overrides: dict[str, Any] = {}
-    if mqtt_url:
-        overrides["mqtt"] = {"url": mqtt_url}
+    overrides = broker_override(mqtt_url)
     if log_level:
         overrides["log"] = {"level": log_level}
     config = invocation.config(overrides)

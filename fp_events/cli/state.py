@@ -12,6 +12,7 @@ from fp_events.domain.errors import UsageError
 from .arguments import LimitOption, PipelineArgument, PipelineOption, YesOption, ask
 from .daemon import call
 from .invocation import Invocation
+from .known import expect_known
 from .output import Column, Format, FormatOption, field, note, show_rows, show_value, to_json
 from .texts import ago, plural, size
 
@@ -36,7 +37,10 @@ def list_states(
 ) -> None:
     """List the keys that have state, with their values."""
     invocation: Invocation = context.obj
-    found = call(invocation.config(), "state.list", {"pipeline": pipeline, "limit": limit, "after": after})
+    config = invocation.config()
+    found = call(config, "state.list", {"pipeline": pipeline, "limit": limit, "after": after})
+    if not found["states"]:
+        expect_known(config, pipeline)
     show_rows(found["states"], _COLUMNS, form=form, ids=lambda row: str(row["key"]), empty="no state")
 
 
@@ -48,7 +52,9 @@ def show(
 ) -> None:
     """Show one key's state."""
     invocation: Invocation = context.obj
-    found = call(invocation.config(), "state.show", {"pipeline": pipeline, "key": key})
+    config = invocation.config()
+    expect_known(config, pipeline)
+    found = call(config, "state.show", {"pipeline": pipeline, "key": key})
     if form is Format.IDS:
         print(found["key"])
     else:
@@ -66,9 +72,11 @@ def reset(
     invocation: Invocation = context.obj
     if (key is not None) == every:
         raise UsageError("name the key, or say --all", mend="`fp-events state list` shows the keys")
+    config = invocation.config()
+    expect_known(config, pipeline)
     ask(f"Forget {'all keys' if every else f'key {key}'} of {pipeline}?", yes=yes)
     asked = {"pipeline": pipeline, "key": key, "all": every or None}
-    found = call(invocation.config(), "state.reset", asked)
+    found = call(config, "state.reset", asked)
     note(f"{plural(found['reset'], 'key')} reset")
 
 

@@ -16,7 +16,7 @@ from fp_events.domain.topics import parse_filter
 
 from .invocation import Invocation
 from .output import Format, FormatOption, note, safe, to_json
-from .publish import UrlOption
+from .publish import UrlOption, broker_override
 
 
 def tap(
@@ -41,7 +41,7 @@ def tap(
     if form not in {Format.TABLE, Format.JSON}:
         raise UsageError(f"a stream has no form '{form.value}'", mend="use --format table or json, or --raw")
     invocation: Invocation = context.obj
-    config = invocation.config({"mqtt": {"url": mqtt_url}} if mqtt_url else {})
+    config = invocation.config(broker_override(mqtt_url))
     wanted = filters or [f"{base_topic(config)}/#"]
     options = options_for(config, [_subscription(number, each) for number, each in enumerate(wanted, 1)])
     show = _show_raw if raw else _show_json if form is Format.JSON else _show_line

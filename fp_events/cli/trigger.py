@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
@@ -13,6 +14,16 @@ from .arguments import ConfigOption, FinalVarOption, InputOption, InputsOption, 
 from .daemon import call
 from .invocation import Invocation
 from .output import Format, FormatOption, console, note, show_value, to_json
+
+#: Outcome -> how a sentence goes on after "the run".
+_ENDED: Mapping[str | None, str] = {
+    "failed": "failed",
+    "timed_out": "timed out",
+    "expired": "expired",
+    "rejected": "was rejected",
+    "skipped": "was skipped",
+    "cancelled": "was cancelled",
+}
 
 
 def trigger(
@@ -72,9 +83,9 @@ def _show(found: dict[str, Any], form: Format, *, wait: bool) -> None:
                 print(f"{name} = {to_json(value)}")
     if not wait:
         return
-    outcome = found.get("outcome")
-    if outcome != "succeeded":
+    if found.get("outcome") != "succeeded":
         node = f"node {found['node']}: " if found.get("node") else ""
         why = f": {node}{found['error']}" if found.get("error") else ""
-        note(f"the run is {outcome or found['state']}{why}")
+        ended = _ENDED.get(found.get("outcome"), "has not ended yet")
+        note(f"error: {found['pipeline']}: the run {ended}{why}; see `fp-events runs show {found['run_id']}`")
         raise typer.Exit(1)

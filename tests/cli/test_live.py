@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from fp_events.cli import control_topic
+
 from .conftest import Ended, call
 
 Fp = Callable[..., Ended]
@@ -95,6 +97,16 @@ def test_what_is_no_dead_letter_is_not_retried(fp: Fp) -> None:
     assert (ended.code, ended.err.splitlines()[0]) == (1, f"warning: {row['run_id']}: it is not a dead letter")
 
 
+def test_a_dead_letter_that_is_not_there_is_a_wrong_command(fp: Fp) -> None:
+    """As for `runs show`, where none of the ids is a run's."""
+    ended = fp("dlq", "retry", "nope", "neither")
+    assert (ended.code, ended.err.partition(";")[0]) == (64, "error: there is no run 'nope'")
+    fp("publish", "in/known", '{"value": 1}')
+    (row,) = runs_of(fp, "known", 1)
+    mixed = fp("dlq", "retry", "nope", row["run_id"])
+    assert (mixed.code, mixed.err.count("warning: ")) == (1, 2)
+
+
 @pytest.mark.parametrize("verb", ["retry", "purge"])
 def test_dead_letters_are_named_or_all(fp: Fp, verb: str) -> None:
     """Neither nothing nor both."""
@@ -132,8 +144,9 @@ def test_trigger_waits_and_tells_by_its_exit_code(fp: Fp) -> None:
     good = fp("trigger", "counting", "-i", "value=3", "-i", "source=cli", "--wait", "--json")
     assert (good.code, good.json["outcome"]) == (0, "succeeded")
     bad = fp("trigger", "counting", "-i", "value=-3", "-i", "source=cli", "--wait")
-    assert (bad.code, bad.err) == (1, "the run is failed: node count: ValueError: a reading below zero\n")
     run_id = bad.out.strip()
+    why = "node count: ValueError: a reading below zero"
+    assert (bad.code, bad.err) == (1, f"error: counting: the run failed: {why}; see `fp-events runs show {run_id}`\n")
     assert fp("runs", "show", run_id, "--json").json["cause"] == "command"
 
 
@@ -143,6 +156,29 @@ def test_trigger_through_the_control_topic(fp: Fp) -> None:
     assert (good.code, good.json["values"]["total"]["source"]) == (0, "mqtt")
     refused = fp("trigger", "counting", "-o", "count", "-i", "value=3", "--mqtt")
     assert (refused.code, "may not be given by MQTT" in refused.err) == (64, True)
+
+
+def test_a_run_that_is_not_waited_out_has_not_ended(fp: Fp) -> None:
+    """`--timeout` ends the waiting, not the run."""
+    assert fp("pause", "counting").code == 0
+    try:
+        ended = fp("trigger", "counting", "-i", "value=3", "-i", "source=later", "--wait", "--timeout", "0.05")
+    finally:
+        assert fp("resume", "counting").code == 0
+    run_id = ended.out.strip()
+    sentence = f"error: counting: the run has not ended yet; see `fp-events runs show {run_id}`\n"
+    assert (ended.code, ended.err) == (1, sentence)
+    until(fp, ["runs", "show", run_id], lambda run: run["outcome"] == "succeeded")
+
+
+def test_trigger_by_mqtt_does_not_wait_for_nobody(fp: Fp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is up and a daemon that is not: one sentence, with or without --wait."""
+    monkeypatch.setenv("FP_EVENTS_MQTT__BASE_TOPIC", "nobody")
+    monkeypatch.setattr(control_topic, "PATIENCE", 0.2)
+    for command, options in (("run", []), ("status", ["--wait"])):
+        ended = fp("trigger", "counting", "-i", "value=3", "--mqtt", *options)
+        sentence = f"error: nobody/control/{command}: no daemon answered; is one running, with `control.mqtt: true`?\n"
+        assert (ended.code, ended.err) == (69, sentence)
 
 
 def test_a_pipeline_that_is_not_there(fp: Fp) -> None:

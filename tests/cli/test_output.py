@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
+from rich.console import Console
 
 from fp_events.cli.arguments import assignments, inputs
 from fp_events.cli.output import Column, Format, field, safe, show_rows, to_json, to_yaml
 from fp_events.cli.plain import plain
+from fp_events.cli.terminal_table import print_table
 from fp_events.cli.texts import ago, duration, size
-from fp_events.domain.errors import UsageError
+from fp_events.domain.errors import StorageError, UsageError
 
 ROWS = [{"id": "a", "n": 1, "note": None}, {"id": "b", "n": 20, "note": "x\x1b[31m\u202ey"}]
 COLUMNS: Sequence[Column] = (field("id"), field("n", right=True), field("note"))
@@ -30,6 +33,54 @@ def test_rows_for_people_and_for_pipes(form: Format, expected: str, capsys: pyte
     """Without a terminal a table is plain, whole and without escapes."""
     show_rows(ROWS, COLUMNS, form=form, ids=lambda row: str(row["id"]), empty="none")
     assert capsys.readouterr().out == expected
+
+
+WIDE: Sequence[Column] = (field("id"), field("n", right=True), field("trigger"), field("node"), field("error"))
+WIDE_ROWS = [
+    ["7a8b9c", "1", "plant/{line}/temperature", "", ""],
+    ["1d2e3f", "20", "plant", "alert", "ValueError: the sensor of line 温度 is broken, or it is not there at all"],
+]
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (
+            60,
+            """\
+ID       N  TRIGGER                   NODE
+    ERROR
+7a8b9c   1  plant/{line}/temperature
+1d2e3f  20  plant                     alert
+    ValueError: the sensor of line 温度 is broken, or it is
+    not there at all
+""",
+        ),
+        (
+            80,
+            """\
+ID       N  TRIGGER                   NODE   ERROR
+7a8b9c   1  plant/{line}/temperature
+1d2e3f  20  plant                     alert  ValueError: the sensor of line 温度
+                                             is broken, or it is not there at
+                                             all
+""",
+        ),
+        (
+            200,
+            """\
+ID       N  TRIGGER                   NODE   ERROR
+7a8b9c   1  plant/{line}/temperature
+1d2e3f  20  plant                     alert  ValueError: the sensor of line 温度 is broken, or it is not there at all
+""",
+        ),
+    ],
+)
+def test_a_row_too_wide_for_the_terminal_goes_on_below(width: int, expected: str) -> None:
+    """Ids and titles stay whole, so that they can be copied and read; the last column is wrapped."""
+    terminal = Console(file=io.StringIO(), width=width)
+    print_table(WIDE_ROWS, WIDE, terminal)
+    assert expected == terminal.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
 
 
 @pytest.mark.parametrize(("form", "read"), [(Format.JSON, json.loads), (Format.YAML, yaml.safe_load)])
@@ -83,6 +134,12 @@ def test_inputs_that_are_none_are_refused(document: str | None, pairs: list[str]
     """The error shows how to write them."""
     with pytest.raises(UsageError, match="write "):
         inputs(document, pairs)
+
+
+def test_a_file_of_inputs_that_is_not_there() -> None:
+    """The path is told, and what to do about it."""
+    with pytest.raises(StorageError, match=r"missing\.json: it cannot be read: .*; correct the path after the @"):
+        inputs("@missing.json", [])
 
 
 def test_values_of_nodes_become_plain() -> None:

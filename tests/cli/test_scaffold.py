@@ -56,11 +56,16 @@ def test_every_option_shown_in_comments_exists(project: Path) -> None:
     assert (loaded.pipelines["hello"].retry.max_retries, loaded.pipelines["hello"].timeout) == (3, 30.0)
 
 
-def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_not_empty_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """And nothing is written to it."""
     (tmp_path / "notes.txt").write_text("mine")
-    assert main(["init", str(tmp_path)]) == 64
-    assert "is not empty; name a new folder, or add what is missing with --force" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "."]) == 64
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path} is not empty; name a new folder, or add what is missing with --force\n"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 

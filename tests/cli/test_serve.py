@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,23 +26,101 @@ def project(tmp_path: Path) -> Path:
     return counting_project(tmp_path)
 
 
-def test_sigterm_drains_and_ends_well(project: Path) -> None:
-    """Exit code 0; what ran is listed without a daemon; what needs one says so."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A project whose daemon took one message and was sent SIGTERM. For tests that only look."""
+
+    folder: Path
+    #: Fields of the event `serving`.
+    told: dict[str, Any]
+    code: int
+    #: Its last words.
+    said: str
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """One message, one run, one drain."""
     require_program("mosquitto")
-    daemon = Daemon(project)
+    folder = counting_project(tmp_path_factory.mktemp("served"))
+    daemon = Daemon(folder)
     try:
         told = daemon.serving()
-        call(["publish", "in/a", '{"value": 1}'], project)
+        call(["publish", "in/a", '{"value": 1}'], folder)
         code, said = daemon.end()
     finally:
         daemon.kill()
-    assert [each["filter"] for each in told["subscriptions"] if each["pipelines"]] == ["in/+"]
-    assert (code, '"event":"stopped","drained":true' in said) == (0, True)
-    (run,) = call(["runs", "list", "--json"], project).json
+    return Served(folder, told, code, said)
+
+
+def test_sigterm_drains_and_ends_well(served: Served) -> None:
+    """Exit code 0, after what was taken has run."""
+    assert [each["filter"] for each in served.told["subscriptions"] if each["pipelines"]] == ["in/+"]
+    assert (served.code, '"event":"stopped","drained":true' in served.said) == (0, True)
+
+
+def test_without_a_daemon_the_ledger_answers(served: Served, program: Program) -> None:
+    """What ran is listed, the file is looked after; what needs a daemon says so."""
+    (run,) = program(["runs", "list", "--json"], served.folder).json
     assert (run["pipeline"], run["outcome"]) == ("counting", "succeeded")
-    assert [call([verb], project).code for verb in ("status", "tap")] == [69, 69]
-    assert call(["ledger", "check"], project).code == 0
-    assert call(["ledger", "vacuum"], project).code == 0
+    assert [program([verb], served.folder).code for verb in ("status", "tap")] == [69, 69]
+    assert [program(["ledger", verb], served.folder).code for verb in ("check", "vacuum")] == [0, 0]
+
+
+LISTINGS = pytest.mark.parametrize("listing", ["runs list", "dlq list", "state list"])
+
+
+@LISTINGS
+def test_a_listing_of_a_pipeline_that_never_was_names_the_nearest(
+    served: Served, program: Program, listing: str
+) -> None:
+    """A typo does not look like an empty answer."""
+    ended = program([*listing.split(), "-p", "countin"], served.folder)
+    assert (ended.code, ended.out, ended.err) == (
+        64,
+        "",
+        "error: there is no pipeline 'countin'; did you mean 'counting'?\n",
+    )
+
+
+@LISTINGS
+def test_what_a_deleted_pipeline_left_is_within_reach(
+    served: Served, program: Program, tmp_path: Path, listing: str
+) -> None:
+    """Rows in the ledger make its name a known one."""
+    folder = tmp_path / "later"
+    shutil.copytree(served.folder, folder, ignore=shutil.ignore_patterns("*.sock", "counting.*"))
+    (folder / "conf/project.yml").write_text("name: counting\n")
+    assert program([*listing.split(), "-p", "counting"], folder).code == 0
+    assert program([*listing.split(), "-p", "countin"], folder).code == 64
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["state", "reset", "countin", "--all"], ["dlq", "purge", "--all", "-p", "countin"]],
+)
+def test_nothing_is_asked_about_a_pipeline_that_never_was(
+    served: Served, program: Program, arguments: list[str]
+) -> None:
+    """The typo is told before the question."""
+    ended = program(arguments, served.folder)
+    assert (ended.code, "did you mean 'counting'?" in ended.err) == (64, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--log-level", "LOUD"], "'--log-level'"),
+        (["--mqtt-url", "nonsense"], "--mqtt-url: "),
+        (["--mqtt-url", ""], "--mqtt-url: "),
+    ],
+)
+def test_a_wrong_option_is_no_wrong_configuration(
+    project: Path, program: Program, options: list[str], named: str
+) -> None:
+    """Exit code 64, and the option is named."""
+    ended = program(["serve", *options], project)
+    assert (ended.code, named in ended.err, len(ended.err.splitlines())) == (64, True, 1)
 
 
 def test_on_a_terminal_a_person_is_told_what_is_served(project: Path) -> None:
@@ -70,12 +151,12 @@ def test_on_a_terminal_a_person_is_told_what_is_served(project: Path) -> None:
     assert all(word in text for word in ("serving from mqtt://127.0.0.1:", "in/+", "counting")), text
 
 
-def test_wrong_configuration_ends_before_anything_starts(project: Path) -> None:
+def test_wrong_configuration_ends_before_anything_starts(project: Path, program: Program) -> None:
     """All problems, one a line, with file and line; no broker is started."""
     (project / "conf/pipelines/counting.yml").write_text(
         "triggers:\n  - topic: in/{source}\n    map: {vlaue: payload.value}\n"
     )
-    ended = call(["serve"], project)
+    ended = program(["serve"], project)
     assert ended.code == 78
     assert all(line.startswith("error: ") for line in ended.err.splitlines())
     assert "conf/pipelines/counting.yml:" in ended.err
@@ -103,27 +184,27 @@ def test_an_embedded_broker_that_does_not_run_is_named(project: Path, program: P
     assert (ended.code, "start it with `fp-events serve`" in ended.err) == (69, True)
 
 
-def test_run_prints_values_and_tells_by_its_exit_code(project: Path) -> None:
+def test_run_prints_values_and_tells_by_its_exit_code(project: Path, program: Program) -> None:
     """In the foreground, without broker and ledger."""
-    good = call(["run", "counting", "--inputs", '{"value": 4}', "-i", "source=here", "--json"], project)
+    good = program(["run", "counting", "--inputs", '{"value": 4}', "-i", "source=here", "--json"], project)
     assert (good.code, good.json["total"]) == (0, {"source": "here", "count": 1, "value": 4})
     assert "succeeded in " in good.err
-    bad = call(["run", "counting", "-i", "value=-4", "-i", "source=here"], project)
+    bad = program(["run", "counting", "-i", "value=-4", "-i", "source=here"], project)
     assert (bad.code, bad.out) == (1, "")
     assert bad.err.splitlines()[-1] == "error: counting: node count: ValueError: a reading below zero"
     assert not (project / ".fp-events").exists()
 
 
-def test_run_computes_the_nodes_asked_for(project: Path) -> None:
+def test_run_computes_the_nodes_asked_for(project: Path, program: Program) -> None:
     """`-o` names them."""
-    ended = call(["run", "counting", "-i", "value=4", "-o", "doubled", "-i", "source=here", "--json"], project)
+    ended = program(["run", "counting", "-i", "value=4", "-o", "doubled", "-i", "source=here", "--json"], project)
     assert (ended.code, ended.json["doubled"]) == (0, 8.0)
 
 
-def test_run_retries(project: Path) -> None:
+def test_run_retries(project: Path, program: Program) -> None:
     """As often as the command line says."""
     options = ["--max-retries", "2", "--retry-delay", "0.01", "--executor", "local"]
-    ended = call(["run", "counting", "-i", "value=-4", "-i", "source=here", *options], project)
+    ended = program(["run", "counting", "-i", "value=-4", "-i", "source=here", *options], project)
     assert (ended.code, "3 attempts" in ended.err) == (1, True)
 
 

@@ -35,9 +35,19 @@ CASES = (
         "an argument too few", ("runs", "show"), "error: Missing argument 'RUN'; see `fp-events runs show --help`"
     ),
     _command(
+        "`serve` with a log level that there is not",
+        ("serve", "--log-level", "LOUD"),
+        "error: Invalid value for '--log-level': 'LOUD' is not one of 'debug', 'info', 'warning', 'error', 'critical'; see `fp-events serve --help`",
+    ),
+    _command(
+        "`--mqtt-url` that is no URL",
+        ("serve", "--mqtt-url", "nonsense"),
+        "error: --mqtt-url: expected 'embedded' or a URL such as mqtt://broker.example:1883 (mqtt, mqtts, ws or wss)",
+    ),
+    _command(
         "`init` into a folder that is not empty",
         ("init", "."),
-        "error: . is not empty; name a new folder, or add what is missing with --force",
+        "error: <folder> is not empty; name a new folder, or add what is missing with --force",
     ),
     _command(
         "`new` with a name that is none",
@@ -77,13 +87,13 @@ CASES = (
     _command(
         "`--inputs @file` of a file that is not there",
         ("run", "alerts", "--inputs", "@inputs.json"),
-        "error: inputs.json: it cannot be read: No such file or directory",
+        "error: inputs.json: it cannot be read: No such file or directory; correct the path after the @",
         74,
     ),
     _command(
         "`-i` without a value",
         ("run", "alerts", "-i", "reading"),
-        "error: -i 'reading' is no NAME=VALUE; write -i threshold=80",
+        "error: -i 'reading' is no NAME=VALUE; write -i reading=VALUE",
     ),
     _command(
         "`run` with an input missing",

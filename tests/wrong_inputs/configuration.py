@@ -102,9 +102,9 @@ CASES = (
         code=78,
     ),
     Case(
-        wrong="`--log-level` of a level that there is not",
-        arguments=("serve", "--log-level", "LOUD"),
-        says="error: command: log.level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, got 'LOUD'",
+        wrong="a log level that there is not, in the environment",
+        environ={"FP_EVENTS_LOG__LEVEL": "LOUD"},
+        says="error: environment FP_EVENTS_LOG__LEVEL: log.level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, got 'LOUD'",
         code=78,
     ),
     _pipeline(

@@ -102,6 +102,16 @@ CASES = (
         "0198",
     ),
     _ledger(
+        "`runs list` of a pipeline that there is not",
+        places.ledger,
+        "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
+        64,
+        "runs",
+        "list",
+        "-p",
+        "alrets",
+    ),
+    _ledger(
         "`runs list` of an outcome that there is not",
         places.ledger,
         "error: runs.list: 'outcome' must be one of succeeded, failed, timed_out, expired, rejected, skipped, cancelled",
@@ -118,6 +128,15 @@ CASES = (
         64,
         "dlq",
         "retry",
+    ),
+    _ledger(
+        "`dlq retry` of a run that there is not",
+        places.ledger,
+        "error: there is no run '0198'; see `fp-events runs list`; finished runs are kept as long as `ledger.retention` says",
+        64,
+        "dlq",
+        "retry",
+        "0198",
     ),
     _ledger(
         "`state show` of a key that there is not",

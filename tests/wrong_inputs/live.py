@@ -35,15 +35,13 @@ CASES = (
         "-i",
         "limits=3",
     ),
-    _command(
-        "`trigger --wait` of a run that fails",
-        "the run is failed: node alert: TypeError: '<=' not supported between instances of 'str' and 'float'",
-        1,
-        "trigger",
-        "alerts",
-        "--wait",
-        "--inputs",
-        '{"reading": "hot", "line": "a", "site": "b"}',
+    Case(
+        wrong="`trigger --wait` of a run that fails",
+        says="error: alerts: the run failed: node alert: TypeError: '<=' not supported between instances of 'str' and 'float'; see `fp-events runs show <run>`",
+        code=1,
+        arguments=("trigger", "alerts", "--wait", "--inputs", '{"reading": "hot", "line": "a", "site": "b"}'),
+        environ={"PORT": "<port>"},
+        volatile={"run": r"(?<=runs show )[0-9a-f-]{36}"},
     ),
     _command(
         "`pause` of a pipeline that is not there",
