@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fp_events.domain.errors import CommandRefused, PipelineNotFound
+
 if TYPE_CHECKING:
     from fp_events.config import Config
 
@@ -12,11 +14,21 @@ if TYPE_CHECKING:
 def call(config: Config, command: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Send one command and return its result.
 
-    Without a daemon the ledger answers what it can; else DaemonUnavailable is raised.
+    Without a daemon the ledger answers what it can; else DaemonUnavailable is raised. What the daemon refuses is
+    CommandRefused, also where it has not read the project's newest pipeline yet.
     """
     import asyncio
 
     from fp_events import app
 
     kept = {name: value for name, value in (arguments or {}).items() if value is not None}
-    return asyncio.run(app.call(config, command, kept))
+    try:
+        return asyncio.run(app.call(config, command, kept))
+    except PipelineNotFound:
+        name = kept.get("pipeline")
+        if name not in config.pipelines:
+            raise
+        raise CommandRefused(
+            f"the daemon does not know pipeline '{name}' yet",
+            mend="it reads the project when it starts: end it and start `fp-events serve` again",
+        ) from None

@@ -136,7 +136,7 @@ _group("pipelines", "The project's pipelines.", _PROJECT, {"list": pipelines.lis
 _group("config", "The configuration, all levels merged.", _PROJECT, {"show": project.show_config})
 _group(
     "ledger",
-    "The ledger's file, while no daemon runs.",
+    "The ledger's file: look for damage, copy it, save what is left of it.",
     _RUNS,
     {"check": ledger.check, "recover": ledger.recover, "backup": ledger.backup, "vacuum": ledger.vacuum},
 )

@@ -39,7 +39,7 @@ def new(
     """Make a pipeline that works at once: a module and its YAML."""
     invocation: Invocation = context.obj
     _show_paths("made", scaffold.new_pipeline(invocation.root(), name))
-    note(f"\ntry it:\n  fp-events run {name} -i source=test -i value=21")
+    note(f"\ntry it:\n  fp-events run {name} -i source=test -i value=21\nto serve it, (re)start `fp-events serve`")
 
 
 def delete(

@@ -187,6 +187,20 @@ def test_a_pipeline_that_is_not_there(fp: Fp) -> None:
     assert (ended.code, ended.err) == (64, "error: there is no pipeline 'countin'; did you mean 'counting'?\n")
 
 
+def test_a_pipeline_that_is_newer_than_the_daemon(fp: Fp, live: Path) -> None:
+    """The project has it, the daemon has not read it: that is told, and how to have it served."""
+    assert fp("new", "flow").code == 0
+    try:
+        ended = [fp("trigger", "flow"), fp("pause", "flow")]
+    finally:
+        assert fp("delete", "flow", "--yes").code == 0
+    sentence = (
+        "error: the daemon does not know pipeline 'flow' yet; "
+        "it reads the project when it starts: end it and start `fp-events serve` again\n"
+    )
+    assert [(each.code, each.err) for each in ended] == [(64, sentence), (64, sentence)]
+
+
 def test_status_counts(fp: Fp) -> None:
     """For people and for programs."""
     before = fp("status", "--json").json["totals"]["received"]
