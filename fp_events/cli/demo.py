@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import uuid
 from datetime import UTC, datetime
@@ -126,6 +127,9 @@ def _summary(folder: Path, seen: list[Figures]) -> None:
     print(f"\nin all {line(figures, 0).strip().partition('  ')[2]}")
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     print(f"\nThe project, with its runs, is still in {shown}. Try there:\n\n  cd {shown}")
+    if shutil.which("fp-events") is None:
+        activate = Path(sys.prefix, "bin", "activate")
+        print(f"  {f'. {activate}'.ljust(50)} # so that the shell finds fp-events")
     for command, what in (
         ("fp-events serve", "start the daemon again; then, in a second terminal:"),
         ("fp-events status", "what it does now"),

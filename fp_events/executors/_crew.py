@@ -68,13 +68,17 @@ class Crew:
         self.size = size
         self._lost_limit = lost_limit
         self._make_worker = make_worker
-        self._slow_limit = max(1, size - 1)
         self._slow_running = 0
 
     @property
     def room(self) -> int:
         """Workers that may run beside the lost ones; each lost one above the limit takes a place."""
         return max(0, self.size - max(0, self.lost - self._lost_limit))
+
+    @property
+    def _slow_limit(self) -> int:
+        """Workers that slow items may hold: all but one, where there are fast ones that would wait behind them."""
+        return max(1, self.size - 1) if self.pace.has_fast else self.size
 
     def put(self, item: Item) -> None:
         """Queue an item by the pace of its pipeline."""

@@ -15,6 +15,13 @@ class Pace:
 
     def __init__(self) -> None:
         self._averages: dict[str, float] = {}
+        #: Pipelines known to be fast.
+        self._fast: set[str] = set()
+
+    @property
+    def has_fast(self) -> bool:
+        """Whether some pipeline is known to be fast: one thread is kept for it then."""
+        return bool(self._fast)
 
     def average(self, pipeline: str) -> float | None:
         """Seconds per run; None before the first one."""
@@ -28,8 +35,11 @@ class Pace:
         """Take one finished run into the average."""
         seconds = min(seconds, _CEILING)
         average = self._averages.get(pipeline)
-        self._averages[pipeline] = seconds if average is None else average + _WEIGHT * (seconds - average)
+        average = seconds if average is None else average + _WEIGHT * (seconds - average)
+        self._averages[pipeline] = average
+        (self._fast.discard if average > SLOW else self._fast.add)(pipeline)
 
     def mark_slow(self, pipeline: str) -> None:
         """A run of it is under way that already lasts longer than `SLOW`."""
         self._averages[pipeline] = _CEILING
+        self._fast.discard(pipeline)

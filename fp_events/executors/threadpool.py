@@ -32,8 +32,8 @@ class ThreadpoolExecutor:
     A thread cannot be stopped. An attempt that reaches its timeout, or is cancelled while it runs, is
     abandoned: its result comes at once, its thread is counted as lost and another takes its place; a
     `Released` follows when it returns. At most max(8, max_workers) lost threads are replaced; from there
-    on `capacity` and the `workers` of `status` shrink. Slow pipelines (above 2 ms on average, or not yet
-    measured) use at most max_workers - 1 threads, so that fast ones do not wait behind them.
+    on `capacity` and the `workers` of `status` shrink. Beside fast pipelines, slow ones (above 2 ms on average,
+    or not yet measured) use at most max_workers - 1 threads, so that the fast do not wait behind them.
 
     `load` is called on the threads, by several at a time.
     """

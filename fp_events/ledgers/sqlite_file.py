@@ -15,7 +15,7 @@ BUSY_TIMEOUT = 5.0
 # Pages of 4 KiB in the write-ahead log before a commit copies them into the file: fewer copies of the pages
 # that every commit changes, for 16 MiB of disk.
 _CHECKPOINT_PAGES = 4000
-_CACHE_KIB = 32 * 1024
+_CACHE_KIB = 8 * 1024
 
 #: Errors that pass: the commit is tried again. With a full disk the index of the log cannot grow either.
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
