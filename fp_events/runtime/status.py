@@ -7,6 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,11 @@ def _ledger_counts(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _size(path: Path | None) -> int:
-    try:
-        return path.stat().st_size if path else 0
-    except OSError:
+    """Bytes of the ledger's file and of its log, which holds what is not copied into the file yet."""
+    if path is None:
         return 0
+    size = 0
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        with suppress(OSError):
+            size += file.stat().st_size
+    return size

@@ -11,6 +11,9 @@ from tests.transports.places import Place, client, message, payloads
 
 PLANT = (Subscription(filter="plant/#"),)
 
+#: What MQTT 3.1.1 cannot say: retain handling, no local, reason codes, properties.
+mqtt5_only = pytest.mark.parametrize("place", ["memory", "aiomqtt-5"], indirect=True)
+
 
 def numbered(count: int, topic: str = "plant/a", qos: int = 1) -> list[Publication]:
     return [message(topic, b"%d" % number, qos=qos) for number in range(count)]
@@ -186,10 +189,9 @@ async def test_retained_messages_are_marked_and_come_once(place: Place) -> None:
     assert [(b"live", False)] == [(d.message.payload, d.message.retain) for d in later if not d.message.retain]
 
 
+@mqtt5_only
 async def test_retain_handling_two_brings_no_retained_message(place: Place) -> None:
     """Handling 2 brings live messages only."""
-    if not place.mqtt5:
-        pytest.skip("MQTT 3.1.1 has no retain handling")
     async with client(place, "one", subscriptions=[Subscription(filter="plant/#", retain_handling=2)]) as one:
         await one.publish(message("plant/a", b"kept", retain=True))
         await one.take(1)
@@ -200,10 +202,9 @@ async def test_retain_handling_two_brings_no_retained_message(place: Place) -> N
     assert b"live" == found.message.payload
 
 
+@mqtt5_only
 async def test_no_local_keeps_our_own_messages_away(place: Place) -> None:
     """A subscription with `no_local` gets what others publish, not what we do."""
-    if not place.mqtt5:
-        pytest.skip("MQTT 3.1.1 has no such option")
     async with (
         client(place, "one", subscriptions=[Subscription(filter="plant/#", no_local=True)]) as one,
         client(place, "two") as two,
@@ -289,21 +290,19 @@ async def test_a_large_payload_passes(place: Place) -> None:
     assert payload == found.message.payload
 
 
+@mqtt5_only
 @pytest.mark.parametrize("qos", [1, 2])
 async def test_a_refused_publication_says_so(place: Place, qos: int) -> None:
     """A publication that the broker's access list forbids is REFUSED with the reason (MQTT 5)."""
-    if not place.mqtt5:
-        pytest.skip("MQTT 3.1.1 cannot say it")
     async with client(place, "one") as one:
         (confirmation,) = await one.transport.publish([message("forbidden/a", qos=qos)])
 
     assert ("refused", "not authorized") == (confirmation.result.value, confirmation.reason)
 
 
+@mqtt5_only
 async def test_publications_after_a_refused_one_pass(place: Place) -> None:
     """A refusal costs its neighbours nothing but a repetition: Mosquitto 2.0 closes the connection over it."""
-    if not place.mqtt5:
-        pytest.skip("MQTT 3.1.1 cannot say it")
     async with client(place, "one") as one:
         *_, last = await one.publish(message("a"), message("forbidden/a"), message("b"))
         while last == "unknown":
@@ -335,10 +334,9 @@ async def test_without_a_connection_publications_are_unknown_at_once(place: Plac
         assert ["sent", "sent"] == await one.publish(*numbered(2))
 
 
+@mqtt5_only
 async def test_properties_make_the_round_trip(place: Place) -> None:
     """Content type, response topic, correlation data, expiry and user properties arrive as sent."""
-    if not place.mqtt5:
-        pytest.skip("MQTT 3.1.1 has no properties")
     sent = message(
         "plant/a",
         b"{}",
