@@ -38,7 +38,9 @@ async def test_a_refused_connection_is_named(place: MosquittoPlace) -> None:
     """Nobody listens: the error says so, with the address."""
     port = free_port()
     async with client(place, "one", wait=False, port=port) as one:
-        said = f"mqtt://127.0.0.1:{port}: nobody listens there (connection refused); start the broker, or correct mqtt.url"
+        said = (
+            f"mqtt://127.0.0.1:{port}: nobody listens there (connection refused); start the broker, or correct mqtt.url"
+        )
         assert said == await failure(one)
 
 
