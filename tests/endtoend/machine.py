@@ -86,16 +86,15 @@ class Expected:
     alerts: list[int]
 
 
-def readings(count: int | None = None) -> list[tuple[str, float]]:
+def readings() -> list[tuple[str, float]]:
     """(timestamp, value) in the order of the file; where it is not at hand, a made-up series as long as it."""
     path = DATA / "machine_temperature_system_failure.csv"
     if not path.exists():
         if os.environ.get("SERIES") == "required":
             pytest.fail(f"{path.name} is not beside the checkout")
-        return _made_up()[:count]
+        return _made_up()
     with path.open() as file:
-        rows = [(row["timestamp"], float(row["value"])) for row in csv.DictReader(file)]
-    return rows[:count]
+        return [(row["timestamp"], float(row["value"])) for row in csv.DictReader(file)]
 
 
 def _made_up() -> list[tuple[str, float]]:
