@@ -79,14 +79,18 @@ class _Helper:
         wakeup.setblocking(False)
         signalled.setblocking(False)
         signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
-        self._control.sendall(encode(("ready",)))
-        while True:
-            ready, _, _ = select.select([self._control, wakeup], [], [])
-            if wakeup in ready:
-                wakeup.recv(4096)
-                self._reap()
-            if self._control in ready and not self._answer():
-                break
+        try:
+            self._control.sendall(encode(("ready",)))
+            while True:
+                ready, _, _ = select.select([self._control, wakeup], [], [])
+                if wakeup in ready:
+                    wakeup.recv(4096)
+                    self._reap()
+                if self._control in ready and not self._answer():
+                    break
+        finally:
+            # Workers end until the very end, and the descriptor goes with its socket.
+            signal.set_wakeup_fd(-1)
 
     def kill_all(self) -> None:
         for pid in self._children:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import ctypes
 import os
@@ -268,4 +269,10 @@ def bootstrap_if(argument: bytes) -> Callable[[PlanRef], FromFunction]:
 def bootstrap_dies_forked(argument: bytes) -> Callable[[PlanRef], FromFunction]:
     """Leave a hook that ends every child as soon as it is forked."""
     os.register_at_fork(after_in_child=lambda: os._exit(9))
+    return load
+
+
+def bootstrap_signalled_at_exit(argument: bytes) -> Callable[[PlanRef], FromFunction]:
+    """Leave the helper process the signal of a child that ends after it has stopped serving."""
+    atexit.register(os.kill, os.getpid(), signal.SIGCHLD)
     return load

@@ -297,6 +297,17 @@ async def test_workers_that_die_before_any_run_fail_the_queue() -> None:
     assert {Ended.CRASHED} == {result.ended for result in results.values()}
 
 
+async def test_workers_that_end_after_the_helper_are_no_noise(capfd: pytest.CaptureFixture[str]) -> None:
+    """The daemon's log has no line about a worker that ends while the helper does."""
+    pool = ProcesspoolExecutor("tests.executors.handlers:bootstrap_signalled_at_exit", b"", 2)
+    await pool.start()
+    await run(pool, *bystanders(10))
+
+    await pool.close(1)
+
+    assert capfd.readouterr().err == ""
+
+
 async def test_close_kills_what_does_not_end(tmp_path: Path) -> None:
     """After its grace no process of the pool is left."""
     pool = ProcesspoolExecutor(BOOTSTRAP, b"", 1)
