@@ -25,6 +25,7 @@ async def test_keys_run_in_order_and_beside_each_other(house: House) -> None:
             house.publish("in/work/fast", number)
 
         await daemon.outcomes(6)
+        await daemon.until(lambda: len(house.published("out/work")) == 6)
         assert [2, 3, 4, 5, 6, 7] == [record["n"] for record in house.published("out/work")]
         house.steering.gates[1].open()
         await daemon.until(lambda: len(house.published("out/work")) == 13)

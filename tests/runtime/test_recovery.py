@@ -163,8 +163,9 @@ async def test_keys_keep_their_order_through_a_crash(house: House) -> None:
     async with house.serving() as daemon:
         await daemon.asked(lambda status: status["totals"]["pending"] == 0)
         await daemon.asked(lambda status: status["pipelines"][0]["succeeded"] == 14)
-        totals = {(item["key"], item["total"]) for item in house.published("out/work")}
-        assert ("a", 12345678) in totals
+        await daemon.until(
+            lambda: ("a", 12345678) in {(item["key"], item["total"]) for item in house.published("out/work")}
+        )
         assert set() == house.steering.overlaps
 
 
