@@ -108,6 +108,12 @@ class Intake:
         self._stopped = True
         self._waiting.cancel()
 
+    def confirm(self) -> None:
+        """Make durable which messages cannot come again, where no later message has done it."""
+        confirmed = self._confirmed()
+        if confirmed is not None:
+            self._committer.post(Batch(confirmed_message_id=confirmed))
+
     async def _accept(self, burst: Sequence[Delivery]) -> None:
         accepts: list[Accept] = []
         entries: list[dict[str, Entry]] = []

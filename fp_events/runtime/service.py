@@ -230,6 +230,7 @@ class Service:
         await self._committer.flushed()
         if self._transport.status().connected:
             await self._publisher.emptied()
+            self._intake.confirm()
             await self._committer.flushed()
         await self._callbacks.emptied()
 
@@ -285,11 +286,12 @@ class Service:
                 self._o.log.info("pruned", runs=pruned)
 
     async def _housekeep(self) -> None:
-        """Rates, log lines, retained states."""
+        """Rates, log lines, the confirmed mark, retained states."""
         seconds = 0
         while True:
             self._board.sample()
             self._o.tick()
+            self._intake.confirm()
             if seconds % STATE_EVERY == 0:
                 self._publish_states()
             seconds += 1

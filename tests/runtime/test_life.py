@@ -151,6 +151,29 @@ async def test_a_connection_cut_before_the_acknowledgement_repeats_nothing(house
         assert list(range(51)) == sorted(house.steering.calls)
 
 
+async def test_an_equal_reading_under_a_used_packet_id_is_no_redelivery(house: House) -> None:
+    """A broker that gives the lowest free id again: the second of two equal readings outlives a crash before its commit."""
+    house.pipeline()
+    async with house.serving() as daemon:
+        house.publish("in/work", 1)
+        await daemon.outcomes(1)
+        await daemon.until(lambda: confirmed(house) == 1)
+        session: Any = house.broker._sessions["daemon"]
+        session._last_packet_id = 0
+        house.publish("in/work", 1)
+        await daemon.crash()
+
+    async with house.serving() as daemon:
+        assert ["succeeded"] == await daemon.outcomes(1)
+        assert [1, 1] == house.steering.calls
+
+
+def confirmed(house: House) -> int:
+    """The last message of which the ledger knows that it cannot come again."""
+    ledger: Any = house.ledger
+    return int(ledger._tables.confirmed)
+
+
 def unacknowledged(house: House) -> int:
     """QoS 1 messages that the broker has sent and still holds."""
     session: Any = house.broker._sessions["daemon"]
