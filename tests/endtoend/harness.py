@@ -233,7 +233,7 @@ class Sink:
 async def publish(port: int, topic: str, lines: Iterable[str], *, protocol: str = "5") -> None:
     """One message per line, at QoS 1, by `mosquitto_pub`; returns when the broker has all of them."""
     version = "mqttv5" if protocol == "5" else "mqttv311"
-    # A file: mosquitto_pub hangs on the socket that asyncio gives a child for standard input.
+    # A file: nothing has to feed it while it publishes.
     with tempfile.TemporaryFile() as source:
         source.write("".join(f"{line}\n" for line in lines).encode())
         source.seek(0)
