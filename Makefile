@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench lock clean
 
-# Empty: the newest tested one on PATH that can make a virtual environment.
+# Empty: 3.11, which all tests run on, or else the next newer one on PATH.
 PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -21,7 +21,8 @@ class Authority:
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder
         self.own = Certificate(cert=folder / f"{name}.pem", key=folder / f"{name}.key")
-        self._openssl("req", "-x509", *_NEW_KEY, "-days", "2", "-subj", f"/CN={name}", *self._out(self.own))
+        self._openssl("req", "-x509", *_NEW_KEY, "-days", "2", "-subj", f"/CN={name}",
+                      "-addext", "keyUsage=critical,keyCertSign,cRLSign", *self._out(self.own))  # fmt: skip
 
     def issue(self, name: str, *, subject_alternative: str) -> Certificate:
         """A certificate for `subject_alternative`, such as ``IP:127.0.0.1``."""
