@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 
+from .values import value
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@value
 class Properties:
     """The MQTT 5 properties that concern a user; all empty under MQTT 3.1.1."""
 
@@ -22,16 +24,16 @@ class Properties:
 
     def user_value(self, name: str) -> str | None:
         """The first user property called `name`."""
-        for key, value in self.user:
+        for key, text in self.user:
             if key == name:
-                return value
+                return text
         return None
 
 
 NO_PROPERTIES = Properties()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Message:
     """An MQTT message as it came."""
 
@@ -45,7 +47,7 @@ class Message:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Delivery:
     """A message plus the right to acknowledge it once."""
 
@@ -62,7 +64,7 @@ class Delivery:
     subscription_ids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Publication:
     """A message to send."""
 
@@ -86,7 +88,7 @@ class Confirmed(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Confirmation:
     """What the broker said of one publication."""
 
@@ -96,7 +98,7 @@ class Confirmation:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Subscription:
     """What the broker is asked for; several triggers may share one."""
 
@@ -111,7 +113,7 @@ class Subscription:
     identifier: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ConnectionStatus:
     """What is known of a transport's connection."""
 

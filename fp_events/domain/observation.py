@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from .run import Cause, Failure, Outcome
+from .values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RunRecord:
     """A run that has just become FINISHED; its outcome is durable."""
 
@@ -34,7 +34,7 @@ class RunRecord:
     log_level: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RetryRecord:
     """An attempt that failed and will be followed by another."""
 

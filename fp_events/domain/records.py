@@ -13,9 +13,10 @@ from datetime import datetime
 
 from .message import Message, Publication
 from .run import Cause, Failure, Outcome, RunState
+from .values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewRun:
     """A run to be stored."""
 
@@ -51,7 +52,7 @@ class TransportKey:
     packet_id: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Accept:
     """A message, stored once, with one run per trigger that matched. Without a message: a command's run."""
 
@@ -63,7 +64,7 @@ class Accept:
     redelivered: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Accepted:
     """The ledger's answer to one `Accept`."""
 
@@ -75,7 +76,7 @@ class Accepted:
     duplicates: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Claim:
     """A QUEUED, WAITING or (after a crash) RUNNING run is about to be executed by this owner."""
 
@@ -85,7 +86,7 @@ class Claim:
     alone: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AttemptFacts:
     """What is remembered of an attempt that did not succeed."""
 
@@ -97,7 +98,7 @@ class AttemptFacts:
     duration: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Wait:
     """RUNNING -> WAITING: the attempt failed, the next one is due at `due_at`."""
 
@@ -107,7 +108,7 @@ class Wait:
     facts: AttemptFacts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StateWrite:
     """A key's new state; None deletes it."""
 
@@ -116,7 +117,7 @@ class StateWrite:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Finish:
     """Any state -> FINISHED. Fenced: nothing happens unless the run still is this owner's and at `attempt`."""
 
@@ -140,7 +141,7 @@ class Finish:
     dead_letter: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reopen:
     """FINISHED -> QUEUED: an operator's retry of a dead letter. Keeps identity and attempts.
 
@@ -150,7 +151,7 @@ class Reopen:
     run_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Refused:
     """The broker refused a publication for good: it becomes a dead letter of its own."""
 
@@ -158,7 +159,7 @@ class Refused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Batch:
     """One transaction."""
 
@@ -182,7 +183,7 @@ class Batch:
     confirmed_message_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Committed:
     """What a commit did, in the order of the batch."""
 
@@ -191,7 +192,7 @@ class Committed:
     stale: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Opened:
     """What an open ledger knows of its past."""
 
@@ -204,7 +205,7 @@ class Opened:
     unsent: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StoredAttempt:
     """One attempt in a run's history."""
 
@@ -212,7 +213,7 @@ class StoredAttempt:
     facts: AttemptFacts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StoredRun:
     """A run as the ledger has it."""
 
@@ -253,7 +254,7 @@ class StoredRun:
     attempts: tuple[StoredAttempt, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StoredPublication:
     """A row of the outbox."""
 
@@ -266,7 +267,7 @@ class StoredPublication:
     refused: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StoredState:
     """One key's state."""
 
@@ -278,7 +279,7 @@ class StoredState:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RunQuery:
     """Which runs to list, newest first."""
 
@@ -295,7 +296,7 @@ class RunQuery:
     before_seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RetentionPolicy:
     """How long finished work is kept. Unfinished runs and unsent publications always are."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 
 from .run import AttemptResult, Ended, Outcome
+from .values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RetryPolicy:
     """How often and when; names and defaults are FlowerPower's."""
 
@@ -43,7 +43,7 @@ class RetryPolicy:
         return not names.isdisjoint(self.retry_exceptions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Decision:
     """What follows from an attempt: an outcome, or another attempt after `delay` seconds."""
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import Enum
 
 from .message import Message, Publication
+from .values import value
 
 
 class RunState(Enum):
@@ -87,7 +88,7 @@ class PlanRef:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Failure:
     """The facts of one failed attempt."""
 
@@ -115,7 +116,7 @@ class Ended(Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Attempt:
     """One try of a run, as it is handed to an executor. Everything in it can be pickled."""
 
@@ -137,7 +138,7 @@ class Attempt:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AttemptResult:
     """What came of one attempt. Everything in it can be pickled."""
 
@@ -161,7 +162,7 @@ class AttemptResult:
     abandoned: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Released:
     """A thread that was abandoned has come back: the key of its run may go on."""
 

@@ -96,7 +96,10 @@ def _overlap(a: Levels, b: Levels) -> bool:
     if len(a) == len(b):
         return True
     longer = a if len(a) > len(b) else b
-    return longer[min(len(a), len(b)) :] == ("#",)
+    if longer[min(len(a), len(b)) :] != ("#",):
+        return False
+    # What both match is the parent of the longer one; there is no topic without a character (4.7.3).
+    return len(longer) > 2 or "" not in (a[0], b[0])
 
 
 def _merge(a: Levels, b: Levels) -> Levels:
