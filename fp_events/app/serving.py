@@ -22,9 +22,10 @@ from fp_events.domain.ports import Executor, Transport
 from fp_events.domain.run import PlanRef
 from fp_events.observe.logging import configure, register_secret
 from fp_events.observe.runlog import RunLog
+from fp_events.runtime.announcements import availability
 from fp_events.runtime.options import ServeInfo, ServiceOptions
 from fp_events.runtime.router import Router
-from fp_events.runtime.service import Service, availability
+from fp_events.runtime.service import Service
 
 from .building import (
     callbacks,

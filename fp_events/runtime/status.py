@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,9 @@ from fp_events.domain.run import Outcome
 
 from .intake import Intake
 from .lane import Lane
-from .mqtt_door import MqttDoor
 from .options import ServiceOptions
 from .runner import Runner
+from .teller import Teller
 
 #: Samples, one a second, over which rates are taken.
 RATE_OVER = 10
@@ -29,22 +29,25 @@ class StatusBoard:
     """Reads counters; owns none but the samples of the rates."""
 
     def __init__(
-        self, options: ServiceOptions, *, transport: Transport, intake: Intake, runner: Runner, door: MqttDoor
+        self, options: ServiceOptions, *, transport: Transport, intake: Intake, runner: Runner, teller: Teller
     ) -> None:
         self._o = options
         self._transport = transport
         self._intake = intake
         self._runner = runner
-        self._door = door
+        self._teller = teller
+        self._sections: dict[str, Callable[[], Any]] = {}
         self._started = time.monotonic()
         self._rates: deque[tuple[float, int, int]] = deque(maxlen=RATE_OVER + 1)
-        #: Publications that the broker refused.
-        self.refused = 0
         self.draining = False
 
     def sample(self) -> None:
         """Take a sample for the rates; once a second."""
         self._rates.append((time.monotonic(), self._intake.received, self._finished()))
+
+    def add(self, name: str, section: Callable[[], Any]) -> None:
+        """Have `status` show, under `name`, what `section` returns."""
+        self._sections[name] = section
 
     async def whole(self) -> dict[str, Any]:
         """Everything `status` shows."""
@@ -71,7 +74,7 @@ class StatusBoard:
                 "path": str(o.ledger_path) if o.ledger_path else "memory",
                 "problem": o.ledger.problem or None,
                 "size_bytes": _size(o.ledger_path),
-                "refused": self.refused,
+                "refused": self._teller.refused,
             },
             "totals": {
                 "received": self._intake.received,
@@ -85,7 +88,7 @@ class StatusBoard:
                 name: dict(executor.status())
                 for name, executor in {label: executor for executor, label in o.executor_of.values()}.items()
             },
-            "control": {"mqtt": o.control is not None, "answered": self._door.answered, "refused": self._door.refused},
+            **{name: section() for name, section in self._sections.items()},
             "pipelines": [
                 {
                     **self.pipeline(name, lane),

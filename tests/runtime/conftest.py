@@ -20,9 +20,10 @@ from fp_events.domain.observation import RetryRecord, RunRecord
 from fp_events.domain.ports import Ledger
 from fp_events.ledgers.memory import MemoryLedger
 from fp_events.ledgers.sqlite import SqliteLedger
+from fp_events.runtime.announcements import availability
 from fp_events.runtime.options import ServiceOptions
 from fp_events.runtime.router import Router
-from fp_events.runtime.service import Service, availability
+from fp_events.runtime.service import Service
 from fp_events.runtime.socket_door import ask
 from fp_events.transports.memory import MemoryBroker, MemoryTransport
 

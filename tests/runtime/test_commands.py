@@ -149,7 +149,7 @@ async def test_refused_results_are_sent_again(house: House, how: str) -> None:
         for number in (1, 2):
             house.publish("in/work", number)
         await daemon.asked(lambda status: status["ledger"]["refused"] == 2)
-        await daemon.until(lambda: not daemon.service._committer._waiting)
+        await daemon.until(lambda: not daemon.service.parts.committer._waiting)
         rows = (await daemon.ask("dlq.list"))["refused"]
         event_ids = [row["event_id"] for row in rows]
         house.broker._refused.clear()

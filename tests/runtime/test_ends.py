@@ -88,7 +88,7 @@ async def test_a_deadline_far_away_holds_no_finished_run(house: House) -> None:
             house.publish("in/work", number)
         await daemon.outcomes(count)
         await daemon.asked(lambda status: status["totals"]["pending"] == 0)
-        assert len(daemon.service._timers) < count / 2
+        assert len(daemon.service.parts.timers) < count / 2
 
 
 async def test_timers_call_in_time_in_order_and_never_after_a_cancel() -> None:

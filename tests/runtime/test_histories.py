@@ -133,7 +133,7 @@ async def settle(house: House, count: int) -> None:
             )
         )
         assert await daemon.stop()
-    assert not daemon.service._publisher._outbox
+    assert not daemon.service.parts.publisher._outbox
     gates.renew()
 
 

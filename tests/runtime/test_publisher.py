@@ -27,7 +27,7 @@ def results(house: House) -> list[int]:
 
 def held(daemon: Daemon) -> int:
     """Publications in memory."""
-    publisher: Any = daemon.service._publisher
+    publisher: Any = daemon.service.parts.publisher
     return len(publisher._outbox)
 
 

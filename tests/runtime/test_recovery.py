@@ -195,8 +195,8 @@ async def test_unsent_results_are_published_by_the_next_life(house: House) -> No
         house.publish("in/work", 1)
         await daemon.outcomes(1)
         await daemon.until(lambda: house.publications("out/work"))
-        await daemon.until(lambda: not daemon.service._publisher._outbox)
-        await daemon.service._committer.flushed()
+        await daemon.until(lambda: not daemon.service.parts.publisher._outbox)
+        await daemon.service.parts.committer.flushed()
         house.broker.stop()
         for number in (2, 3):
             await daemon.ask("run", pipeline="work", inputs={"n": number, "do": None}, wait=True)

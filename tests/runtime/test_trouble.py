@@ -13,7 +13,7 @@ import pytest
 
 from fp_events.domain.errors import LedgerFailed
 from fp_events.ledgers import sqlite_file
-from fp_events.runtime import patience, service
+from fp_events.runtime import housekeeping, patience
 
 from .conftest import House
 
@@ -23,7 +23,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for five seconds here."""
     monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.02)
     monkeypatch.setattr(patience, "PAUSE", 0.02)
-    monkeypatch.setattr(service, "PRUNE_EVERY", 0.02)
+    monkeypatch.setattr(housekeeping, "PRUNE_EVERY", 0.02)
 
 
 @contextmanager
@@ -51,7 +51,7 @@ async def test_a_locked_ledger_is_waited_for(house: House) -> None:
     async with house.serving() as daemon:
         house.publish("in/work", 0)
         await daemon.until(lambda: house.published("out/work"))
-        await daemon.service._committer.flushed()
+        await daemon.service.parts.committer.flushed()
         with locked(ledger_file(house)):
             await daemon.until(lambda: any(event == "pruning_failed" for event, _ in daemon.log))
             for number in range(1, 20):

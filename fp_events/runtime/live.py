@@ -1,0 +1,121 @@
+"""What commands do to a running daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from fp_events.domain.errors import CommandRefused, UsageError
+from fp_events.domain.records import Accept, Batch, Committed, NewRun, StoredRun
+from fp_events.domain.run import AttemptResult, Outcome
+
+from .committer import Committer
+from .housekeeping import Housekeeping
+from .intake import entry_of_new
+from .options import ServiceOptions
+from .publisher import Publisher
+from .recovery import obstacle, take_reopened
+from .runner import Runner
+from .status import StatusBoard
+
+#: Settings under which operators' pauses are remembered.
+PAUSED = "paused:"
+
+
+class LiveDaemon:
+    """The command table's `Live`."""
+
+    def __init__(
+        self,
+        options: ServiceOptions,
+        *,
+        committer: Committer,
+        runner: Runner,
+        publisher: Publisher,
+        housekeeping: Housekeeping,
+        board: StatusBoard,
+    ) -> None:
+        self._o = options
+        self._committer = committer
+        self._runner = runner
+        self._publisher = publisher
+        self._housekeeping = housekeeping
+        self._board = board
+        #: One at a time checks whether the id that a caller gave is free.
+        self._naming = asyncio.Lock()
+
+    @property
+    def pipelines(self) -> Mapping[str, frozenset[str]]:
+        """Pipelines by name, with the inputs that each knows."""
+        return self._o.inputs
+
+    async def commit(self, batch: Batch) -> Committed:
+        """Commit through the daemon's group commit."""
+        return await self._committer.commit(batch)
+
+    async def pause(self, pipeline: str, paused: bool) -> None:
+        """Stop or let go on the starting of runs; durable."""
+        await self.commit(Batch(settings={f"{PAUSED}{pipeline}": b"1" if paused else None}))
+        lane = self._runner.lanes[pipeline]
+        lane.paused = paused
+        self._o.log.info("paused" if paused else "resumed", pipeline=pipeline)
+        self._runner.pump_all()
+        self._housekeeping.publish_states()
+
+    def obstacle(self, run: StoredRun) -> str:
+        """Why a run cannot be taken up again; empty where it can."""
+        return obstacle(run, self._runner)
+
+    def take_reopened(self, run: StoredRun) -> None:
+        """Run what was reopened."""
+        take_reopened(run, self._runner)
+
+    def resend(self) -> None:
+        """Publish what has become unsent again."""
+        self._publisher.look()
+
+    def reset_state(self, pipeline: str, key: str) -> None:
+        """Forget the state of a key that is in memory."""
+        if pipeline in self._runner.lanes:
+            self._runner.reset_state(pipeline, key)
+
+    async def submit(self, run: NewRun, *, may_be_known: bool) -> bool:
+        """Accept a run, durably; False where its id is known already."""
+        if self._board.draining:
+            raise CommandRefused("the daemon is draining", where="run", mend="send it to the next one")
+        if self._runner.pending.full:
+            raise CommandRefused("the daemon holds as many runs as it may", where="run", mend="send it again later")
+        if not may_be_known:
+            await self._accept(run)
+            return True
+        async with self._naming:
+            if await self._is_known(run.run_id):
+                return False
+            await self._accept(run)
+        return True
+
+    async def _is_known(self, run_id: str) -> bool:
+        try:
+            found = await self._o.ledger.run(run_id)
+        except UsageError:
+            return False  # several runs begin with it, and none is it
+        return found is not None and found.run_id == run_id
+
+    async def _accept(self, run: NewRun) -> None:
+        lane = self._runner.lanes[run.pipeline]
+        deadline = lane.pipeline.deadline
+        deadline_at = None if deadline is None else run.created_at + timedelta(seconds=deadline)
+        run = replace(run, key=lane.key_of(run.key), deadline_at=deadline_at)
+        await self.commit(Batch(accepts=(Accept(message=None, runs=(run,)),)))
+        self._runner.take([entry_of_new(run)])
+
+    def when_ended(self, run_id: str, call: Callable[[Outcome, AttemptResult | None], None]) -> bool:
+        """Have `call` called when the run has ended; False where it has already."""
+        return self._runner.pending.when_ended(run_id, call)
+
+    async def status(self) -> dict[str, Any]:
+        """The whole of `status`."""
+        return await self._board.whole()

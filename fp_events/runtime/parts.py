@@ -1,0 +1,144 @@
+"""What a running daemon is made of, and how its parts know each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from fp_events.domain.message import ConnectionStatus, Delivery
+from fp_events.domain.ports import Transport
+from fp_events.domain.records import Opened
+
+from .callbacks import Callbacks
+from .commands import CommandTable
+from .committer import Committer
+from .housekeeping import Housekeeping
+from .intake import SESSION, Intake
+from .lane import Lane
+from .live import PAUSED, LiveDaemon
+from .mqtt_door import MqttDoor
+from .options import ServiceOptions
+from .publisher import Publisher
+from .router import Router
+from .runner import Runner
+from .settlement import Settlement
+from .socket_door import SocketDoor, socket_path
+from .status import StatusBoard
+from .teller import Teller
+from .timers import Timers
+
+Role = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one life of a daemon."""
+
+    options: ServiceOptions
+    transport: Transport
+    committer: Committer
+    publisher: Publisher
+    callbacks: Callbacks
+    timers: Timers
+    runner: Runner
+    intake: Intake
+    housekeeping: Housekeeping
+    socket: SocketDoor
+    door: MqttDoor
+    board: StatusBoard
+    teller: Teller
+
+    def roles(self) -> dict[str, Role]:
+        """What runs for ever beside the committer: one named task each."""
+        return {
+            "transport": self.transport.run,
+            "publisher": self.publisher.run,
+            "intake": self.intake.run,
+            "states": self.runner.load_states,
+            "timers": self.timers.run,
+            "callbacks": self.callbacks.run,
+            "control": self.door.run,
+            "retention": self.housekeeping.prune,
+            "housekeeping": self.housekeeping.run,
+        }
+
+
+def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]) -> Parts:
+    """Make the parts; none of them runs yet. `stale`: filters that are to be unsubscribed."""
+    teller = Teller(o.log, fail_fast=o.fail_fast)
+
+    def connection_changed(status: ConnectionStatus) -> None:
+        intake.connected(status)
+        teller.connection(status)
+
+    def take_command(delivery: Delivery) -> bool:
+        if o.control is None or not door.is_request(delivery.message):
+            return False
+        # A trigger that matches the control topics too brings a second copy.
+        if router.through_extra(delivery):
+            door.take(delivery.message)
+        return True
+
+    transport = o.transport(router, stale, connection_changed)
+    committer = Committer(o.ledger)
+    publisher = Publisher(o.ledger, committer, transport, limits=o.limits, on_refused=teller.publication_refused)
+    callbacks = Callbacks(o.on_success, o.on_failure, teller.callback_failed)
+    timers = Timers()
+    runner = _runner(o, committer, publisher, callbacks, timers)
+    for name, lane in runner.lanes.items():
+        lane.paused = f"{PAUSED}{name}" in opened.settings
+    intake = Intake(
+        transport=transport,
+        router=router,
+        committer=committer,
+        runner=runner,
+        formats=o.formats,
+        session=int(opened.settings.get(SESSION, b"0")),
+        on_command=take_command,
+    )
+    board = StatusBoard(o, transport=transport, intake=intake, runner=runner, teller=teller)
+    housekeeping = Housekeeping(o, runner=runner, intake=intake, publisher=publisher, board=board)
+    live = LiveDaemon(
+        o, committer=committer, runner=runner, publisher=publisher, housekeeping=housekeeping, board=board
+    )
+    table = CommandTable(o.ledger, live, o.formats.state_to_json)
+    door = MqttDoor(names=o.names, table=table, allow=o.control or {}, reply=publisher.tell)
+    board.add("control", lambda: {"mqtt": o.control is not None, "answered": door.answered, "refused": door.refused})
+    return Parts(
+        options=o,
+        transport=transport,
+        committer=committer,
+        publisher=publisher,
+        callbacks=callbacks,
+        timers=timers,
+        runner=runner,
+        intake=intake,
+        housekeeping=housekeeping,
+        socket=SocketDoor(socket_path(o.folder), table),
+        door=door,
+        board=board,
+        teller=teller,
+    )
+
+
+def _runner(
+    o: ServiceOptions, committer: Committer, publisher: Publisher, callbacks: Callbacks, timers: Timers
+) -> Runner:
+    settlement = Settlement(
+        committer=committer,
+        publisher=publisher,
+        names=o.names,
+        protocol=o.protocol,
+        events=o.events,
+        observers=(*o.observers, callbacks.observe),
+        retry_observers=o.retry_observers,
+    )
+    return Runner(
+        [Lane(pipeline, o.executor_of[name][0]) for name, pipeline in o.pipelines.items()],
+        ledger=o.ledger,
+        committer=committer,
+        settlement=settlement,
+        timers=timers,
+        limits=o.limits,
+    )
