@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from fp_events.domain.message import ConnectionStatus
 from fp_events.domain.pipeline import ExecutorSpec
 from fp_events.domain.ports import Executor, Transport
 from fp_events.domain.run import PlanRef
+from fp_events.failpoints import Failpoint, failpoint
 from fp_events.observe.logging import configure, register_secret
 from fp_events.observe.runlog import RunLog
 from fp_events.runtime.announcements import availability
@@ -117,6 +119,10 @@ async def _run(
     if address is not None and not address.durable:
         log.warning("no_delivery_promise", broker="amqtt", mend="install Mosquitto")
     embedded = f"embedded {address.kind}" if address else ""
+    point = failpoint(os.environ)
+    if point is not None:
+        log.warning("failpoint_armed", step=point.step)
+        options = _armed(options, point)
     service = Service(
         options, on_ready=lambda info: on_ready(ServeReport(info=info, embedded=embedded, warnings=warnings))
     )
@@ -186,6 +192,19 @@ def _options(
         tick=runlog.flush,
         log=log,
         fail_fast=fail_fast,
+    )
+
+
+def _armed(options: ServiceOptions, point: Failpoint) -> ServiceOptions:
+    """The same daemon, which will die at `point`."""
+    armed = {id(executor): point.executor(executor) for executor in options.executors}
+    make = options.transport
+    return replace(
+        options,
+        executors=tuple(armed.values()),
+        executor_of={name: (armed[id(executor)], label) for name, (executor, label) in options.executor_of.items()},
+        ledger=point.ledger(options.ledger),
+        transport=lambda router, stale, on_connection: point.transport(make(router, stale, on_connection)),
     )
 
 

@@ -18,6 +18,8 @@ from .values import Substituted
 PREFIX: Final = "FP_EVENTS_"
 #: Chooses the overlay; not a setting.
 ENVIRONMENT: Final = "FP_EVENTS_ENV"
+#: Variables that are no settings; the second is read by `fp_events.failpoints`.
+_OTHERS: Final = (ENVIRONMENT, "FP_EVENTS_FAILPOINT")
 _PIPELINES: Final = "PIPELINES__"
 
 
@@ -32,7 +34,7 @@ def environment_layers(
     of_pipelines: dict[str, _Collector] = {}
     problems: list[Problem] = []
     for variable in sorted(environ):
-        if not variable.upper().startswith(PREFIX) or variable.upper() == ENVIRONMENT or not environ[variable]:
+        if not variable.upper().startswith(PREFIX) or variable.upper() in _OTHERS or not environ[variable]:
             continue
         name, rest = _pipeline(variable[len(PREFIX) :], pipelines)
         if not name and rest.upper().startswith(_PIPELINES):
