@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any, TypeVar
 
+from fp_events.domain.durations import parse_duration
 from fp_events.domain.errors import CommandRefused
 
 E = TypeVar("E", bound=Enum)
@@ -20,13 +22,17 @@ class Arguments:
     """One command's arguments."""
 
     def __init__(self, command: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
-        self._command = command
+        self.command = command
         self._given = {name: value for name, value in given.items() if value is not None}
         for name in self._given:
             if name not in known:
                 near = get_close_matches(name, known, n=1)
                 mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(known) or 'none'}"
                 raise CommandRefused(f"unknown argument '{name}'", where=command, mend=mend)
+
+    def given(self, name: str) -> bool:
+        """Whether there is such an argument."""
+        return name in self._given
 
     def text(self, name: str) -> str | None:
         """A string, if given; one that can be stored and sent: no NUL, no lone surrogate."""
@@ -39,7 +45,7 @@ class Arguments:
         """A string that must be given."""
         value = self.text(name)
         if value is None:
-            raise CommandRefused(f"'{name}' is missing", where=self._command)
+            raise CommandRefused(f"'{name}' is missing", where=self.command)
         return value
 
     def number(self, name: str) -> float | None:
@@ -50,6 +56,30 @@ class Arguments:
         if value is not None and not abs(value) < LARGEST:
             raise self._wrong(name, "a number below 2**63")
         return value
+
+    def moment(self, name: str) -> datetime | None:
+        """A point in time, if given: ISO 8601 with its zone, or seconds since 1970."""
+        value = self._given.get(name)
+        try:
+            if isinstance(value, str):
+                at = datetime.fromisoformat(value)
+                if at.tzinfo is not None:
+                    return at.astimezone(UTC)
+            elif value is None or (seconds := self.number(name)) is None:
+                return None
+            else:
+                return datetime.fromtimestamp(seconds, UTC)
+        except (ValueError, OverflowError, OSError):
+            pass
+        raise self._wrong(name, "a time with its zone, such as 2026-01-31T08:00:00Z, or seconds since 1970")
+
+    def duration(self, name: str) -> float | None:
+        """Seconds, if given: a number, or text such as ``2h30m``."""
+        value = self._given.get(name)
+        try:
+            return None if value is None else parse_duration(value)
+        except (ValueError, OverflowError):
+            raise self._wrong(name, "a duration such as 90s or 2h30m") from None
 
     def count(self, name: str, default: int, most: int) -> int:
         """A whole number from 1 to `most`."""
@@ -92,7 +122,7 @@ class Arguments:
         return value
 
     def _wrong(self, name: str, what: str) -> CommandRefused:
-        return CommandRefused(f"'{name}' must be {what}", where=self._command)
+        return CommandRefused(f"'{name}' must be {what}", where=self.command)
 
 
 def _storable(text: str) -> bool:

@@ -1,0 +1,100 @@
+"""What a command is made of: its row in the table, what it may ask of a daemon, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fp_events.domain.errors import PipelineNotFound, RunNotFound
+from fp_events.domain.ports import Ledger
+from fp_events.domain.records import Batch, Committed, NewRun, StoredRun
+from fp_events.domain.run import AttemptResult, Outcome
+
+from .arguments import Arguments
+
+#: Rows of one reply.
+MOST = 1000
+
+
+class Live(Protocol):
+    """What commands need of a running daemon."""
+
+    @property
+    def pipelines(self) -> Mapping[str, frozenset[str]]:
+        """Pipelines by name, with the inputs that each knows."""
+
+    async def commit(self, batch: Batch) -> Committed:
+        """Commit through the daemon's group commit."""
+
+    def status(self) -> Awaitable[dict[str, Any]]:
+        """The whole of `status`."""
+
+    def pause(self, pipeline: str, paused: bool) -> Awaitable[None]:
+        """Stop or let go on the starting of runs; durable."""
+
+    def obstacle(self, run: StoredRun) -> str:
+        """Why a run cannot be taken up again; empty where it can."""
+
+    def take_reopened(self, run: StoredRun) -> None:
+        """Run what was reopened."""
+
+    def resend(self) -> None:
+        """Publish what has become unsent again."""
+
+    def submit(self, run: NewRun, *, may_be_known: bool) -> Awaitable[bool]:
+        """Accept a run, durably; False where its id is known already."""
+
+    def when_ended(self, run_id: str, call: Callable[[Outcome, AttemptResult | None], None]) -> bool:
+        """Have `call` called when the run has ended; False where it has already."""
+
+    def reset_state(self, pipeline: str, key: str) -> None:
+        """Forget the state of a key that is in memory."""
+
+
+class Desk:
+    """Where a command is answered: the ledger, and the daemon where one runs."""
+
+    def __init__(self, ledger: Ledger, live: Live | None, state_to_json: Callable[[bytes], Any]) -> None:
+        self.ledger = ledger
+        #: None where no daemon runs and the ledger alone is open.
+        self.live_or_none = live
+        self.state_to_json = state_to_json
+
+    @property
+    def live(self) -> Live:
+        """The daemon; commands with `live=True` are only called where there is one."""
+        assert self.live_or_none is not None
+        return self.live_or_none
+
+    def pipeline(self, name: str) -> str:
+        """`name`, if the daemon has a pipeline of that name; raises PipelineNotFound."""
+        live = self.live_or_none
+        if live is not None and name not in live.pipelines:
+            raise PipelineNotFound(name, tuple(live.pipelines))
+        return name
+
+    async def commit(self, batch: Batch) -> Committed:
+        """Commit, through the daemon's group commit where there is one."""
+        live = self.live_or_none
+        return await (live.commit(batch) if live else self.ledger.commit(batch))
+
+    async def run(self, run_id: str) -> StoredRun:
+        """A run by its id or a unique beginning of it; raises RunNotFound."""
+        run = await self.ledger.run(run_id)
+        if run is None:
+            raise RunNotFound(run_id)
+        return run
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table."""
+
+    name: str
+    call: Callable[[Desk, Arguments], Awaitable[dict[str, Any]]]
+    arguments: tuple[str, ...]
+    #: Needs a running daemon.
+    live: bool
+    #: Changes something: refused by MQTT without a recent `sent_at`.
+    changes: bool

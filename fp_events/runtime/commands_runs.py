@@ -1,0 +1,27 @@
+"""Commands about runs that were: list, show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .arguments import Arguments
+from .choosing import LISTING, next_page, query_of
+from .command import Command, Desk
+from .views import run_row, run_whole
+
+
+async def _list(desk: Desk, arguments: Arguments) -> dict[str, Any]:
+    """Runs, newest first."""
+    runs = await desk.ledger.runs(query_of(arguments))
+    return {"runs": [run_row(run) for run in runs], "next": next_page(runs, arguments)}
+
+
+async def show(desk: Desk, arguments: Arguments) -> dict[str, Any]:
+    """One run, whole."""
+    return run_whole(await desk.run(arguments.needed("run_id")))
+
+
+RUNS_COMMANDS = (
+    Command("runs.list", _list, LISTING, live=False, changes=False),
+    Command("runs.show", show, ("run_id",), live=False, changes=False),
+)

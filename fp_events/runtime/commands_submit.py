@@ -1,0 +1,105 @@
+"""The command `run`: start a run, now or later."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Any
+
+from uuid_utils import uuid7
+
+from fp_events.domain.errors import CommandRefused
+from fp_events.domain.records import NewRun
+from fp_events.domain.run import AttemptResult, Cause, Outcome, RunState
+
+from .arguments import Arguments
+from .command import Command, Desk
+from .views import one_line
+
+#: Ids that callers may give to runs; a colon would make one look like a publication's.
+RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+async def _run(desk: Desk, arguments: Arguments) -> dict[str, Any]:
+    """Start a run; durable before it is confirmed. With `wait`: until it has ended."""
+    name = desk.pipeline(arguments.needed("pipeline"))
+    run = _new(desk, name, arguments)
+    wait = arguments.flag("wait")
+    timeout = arguments.number("timeout_s")
+    ended: asyncio.Future[tuple[Outcome, AttemptResult | None]] = asyncio.get_running_loop().create_future()
+
+    def then(outcome: Outcome, result: AttemptResult | None) -> None:
+        if not ended.done():
+            ended.set_result((outcome, result))
+
+    new = await desk.live.submit(run, may_be_known=arguments.given("run_id"))
+    if not wait or not desk.live.when_ended(run.run_id, then):
+        return await _as_it_is(desk, run.run_id, known=not new)
+    try:
+        async with asyncio.timeout(timeout):
+            outcome, result = await ended
+    except TimeoutError:
+        return await _as_it_is(desk, run.run_id, known=not new)
+    return {
+        "run_id": run.run_id,
+        "pipeline": name,
+        "state": RunState.FINISHED.value,
+        "outcome": outcome.value,
+        "values": json.loads(result.values) if result and result.values else None,
+        "error": one_line(result.failure) if result else None,
+        "node": result.failure.node if result and result.failure else None,
+    }
+
+
+def _new(desk: Desk, pipeline: str, arguments: Arguments) -> NewRun:
+    request = {
+        "inputs": arguments.mapping("inputs") or {},
+        "final_vars": arguments.texts("final_vars"),
+        "config": arguments.mapping("config"),
+    }
+    _check_inputs(desk, pipeline, request["inputs"])
+    run_id = arguments.text("run_id")
+    if run_id is not None and not RUN_ID.fullmatch(run_id):
+        raise CommandRefused("'run_id' must be 1 to 100 letters, digits, dots, dashes or underscores", where="run")
+    return NewRun(
+        run_id=run_id or str(uuid7()),
+        pipeline=pipeline,
+        cause=Cause.COMMAND,
+        key=arguments.text("key"),
+        request=json.dumps({k: v for k, v in request.items() if v}).encode(),
+        created_at=datetime.now(UTC),
+    )
+
+
+def _check_inputs(desk: Desk, pipeline: str, inputs: Any) -> None:
+    known = desk.live.pipelines[pipeline]
+    for given in inputs or ():
+        if given not in known:
+            near = get_close_matches(given, known, n=1)
+            mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(sorted(known)) or 'none'}"
+            raise CommandRefused(f"pipeline '{pipeline}' has no input '{given}'", where="run", mend=mend)
+
+
+async def _as_it_is(desk: Desk, run_id: str, *, known: bool) -> dict[str, Any]:
+    run = await desk.run(run_id)
+    return {
+        "run_id": run_id,
+        "pipeline": run.pipeline,
+        "state": run.state.value,
+        "known": known,
+        "outcome": run.outcome.value if run.outcome else None,
+    }
+
+
+SUBMIT_COMMANDS = (
+    Command(
+        "run",
+        _run,
+        ("pipeline", "inputs", "final_vars", "config", "key", "run_id", "wait", "timeout_s"),
+        live=True,
+        changes=True,
+    ),
+)
