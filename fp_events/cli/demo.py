@@ -8,17 +8,18 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fp_events.domain.message import Publication, Subscription
-from fp_events.domain.ports import Transport
-
-from .demo_figures import Figures
 from .output import note
-from .plant import Plant, Reading
 from .texts import plural
+
+if TYPE_CHECKING:
+    from fp_events.domain.ports import Transport
+
+    from .demo_figures import Figures
+    from .plant import Plant, Reading
 
 _FOLDER = ".fp-events-demo"
 #: Seconds that a visitor watches, and for results that are still to come.
@@ -58,8 +59,12 @@ def demo(
 async def _show(folder: Path, child: Any, seen: list[Figures], *, seconds: float, rate: float, live: bool) -> None:
     import anyio
 
+    from fp_events.domain.message import Subscription
+
     from .demo_daemon import ready, sample_config
+    from .demo_figures import Figures
     from .link import base_topic, connected, options_for
+    from .plant import Plant
 
     await ready(folder, child)
     loaded = sample_config(folder)
@@ -101,6 +106,8 @@ async def _play(
 
 
 async def _send(transport: Transport, figures: Figures, readings: list[Reading], *, live: bool) -> None:
+    from fp_events.domain.message import Publication
+
     for reading in readings:
         figures.send(reading, live=live)
     publications = [

@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from fp_events.domain.pipeline import ExecutorSpec
-
 from . import arguments
 from .arguments import ConfigOption, FinalVarOption, InputOption, InputsOption, LevelOption, PipelineArgument
 from .invocation import Invocation
@@ -41,6 +39,7 @@ def run(
 ) -> None:
     """Run a pipeline here and now, print its values; the exit code tells how it ended."""
     from fp_events import app
+    from fp_events.domain.pipeline import ExecutorSpec
 
     invocation: Invocation = context.obj
     config = invocation.config()

@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import BrokerRefused, BrokerUnavailable, UsageError
-from fp_events.domain.message import NO_PROPERTIES, Confirmed, Properties, Publication
-from fp_events.domain.topics import validate_topic
 
 from .arguments import read_source
 from .invocation import Invocation
@@ -24,6 +21,8 @@ from .texts import plural
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from fp_events.domain.connection import ConnectOptions
+    from fp_events.domain.message import Properties, Publication
     from fp_events.domain.ports import Transport
 
 #: Messages under way at a time: enough to fill the broker's window, small enough for a smooth progress bar.
@@ -64,6 +63,9 @@ def publish(
     """Publish a message, or one per line, and wait until the broker has it."""
     import asyncio
 
+    from fp_events.domain.message import Publication
+    from fp_events.domain.topics import validate_topic
+
     from .link import options_for
 
     try:
@@ -90,6 +92,8 @@ def _one(whole: bytes, source: str) -> bytes:
 
 
 def _properties(pairs: Sequence[str] | None, content_type: str | None, options: ConnectOptions) -> Properties:
+    from fp_events.domain.message import NO_PROPERTIES
+
     user = []
     for pair in pairs or ():
         name, equals, value = pair.partition("=")
@@ -114,6 +118,8 @@ async def _publish(options: ConnectOptions, publications: Sequence[Publication])
 async def _send(transport: Transport, burst: Sequence[Publication]) -> None:
     """Send until the broker has answered for all of them."""
     import anyio
+
+    from fp_events.domain.message import Confirmed
 
     from .link import PATIENCE
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import UsageError
-from fp_events.domain.message import Message, Subscription
-from fp_events.domain.topics import parse_filter
 
 from .invocation import Invocation
 from .output import Format, FormatOption, note, safe, to_json
 from .publish import UrlOption, broker_override
+
+if TYPE_CHECKING:
+    from fp_events.domain.connection import ConnectOptions
+    from fp_events.domain.message import Message, Subscription
 
 
 def tap(
@@ -52,6 +53,9 @@ def tap(
 
 
 def _subscription(number: int, topic_filter: str) -> Subscription:
+    from fp_events.domain.message import Subscription
+    from fp_events.domain.topics import parse_filter
+
     try:
         pattern = parse_filter(topic_filter)
     except ValueError as error:
