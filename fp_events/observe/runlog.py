@@ -42,26 +42,30 @@ class RunLog:
         self._second = clock()
         self._lines = 0
         self._failure_lines = 0
-        self._sums: dict[str, _Sum] = {}
+        self._sums = _Sums()
 
     def finished(self, record: RunRecord) -> None:
         """Write or count a finished run."""
-        self._turn()
-        if record.outcome is Outcome.SUCCEEDED:
+        if self._clock() - self._second >= 1.0:
+            self._turn()
+        outcome = record.outcome
+        if outcome is Outcome.SUCCEEDED:
+            if self._lines >= LINES_PER_SECOND:
+                # The hot path, thousands of times a second.
+                self._sums[record.pipeline].succeeded.append(record.duration)
+                return
             self._lines += 1
-            single = self._lines <= LINES_PER_SECOND
-        else:
-            single = self._failure()
-        if single:
-            getattr(self._log, _LEVELS[record.outcome])("run_finished", **_facts(record))
-        else:
-            self._sum(record.pipeline).add(record)
+        elif not self._failure():
+            self._sums[record.pipeline].add(record)
+            return
+        getattr(self._log, _LEVELS[outcome])("run_finished", **_facts(record))
 
     def retrying(self, record: RetryRecord) -> None:
         """Write or count an attempt that failed and will be followed by another."""
-        self._turn()
+        if self._clock() - self._second >= 1.0:
+            self._turn()
         if not self._failure():
-            self._sum(record.pipeline).retries += 1
+            self._sums[record.pipeline].retries += 1
             return
         self._log.warning(
             "run_retrying",
@@ -74,60 +78,66 @@ class RunLog:
 
     def flush(self) -> None:
         """Write what was summed up since the last time."""
-        sums, self._sums = self._sums, {}
+        sums, self._sums = self._sums, _Sums()
         for pipeline, summed in sums.items():
             getattr(self._log, summed.level())("runs_finished", pipeline=pipeline, **summed.facts())
 
     def _turn(self) -> None:
-        now = self._clock()
-        if now - self._second >= 1.0:
-            self._second = now
-            self._lines = self._failure_lines = 0
-            self.flush()
+        self._second = self._clock()
+        self._lines = self._failure_lines = 0
+        self.flush()
 
     def _failure(self) -> bool:
         self._failure_lines += 1
         return self._failure_lines <= LINES_PER_SECOND
 
-    def _sum(self, pipeline: str) -> _Sum:
-        found = self._sums.get(pipeline)
-        if found is None:
-            found = self._sums[pipeline] = _Sum()
-        return found
-
 
 class _Sum:
     """What is known of the runs of one pipeline that have no line of their own."""
 
-    __slots__ = ("durations", "error", "outcomes", "retries")
+    __slots__ = ("durations", "error", "outcomes", "retries", "succeeded")
 
     def __init__(self) -> None:
-        self.outcomes: Counter[Outcome] = Counter()
-        #: Seconds.
+        #: Seconds, of runs that succeeded and of the others.
+        self.succeeded: list[float] = []
         self.durations: list[float] = []
+        #: Of the others.
+        self.outcomes: Counter[Outcome] = Counter()
         self.retries = 0
         #: The first one.
         self.error: Failure | None = None
 
     def add(self, record: RunRecord) -> None:
+        """Count a run that did not succeed."""
         self.outcomes[record.outcome] += 1
         self.durations.append(record.duration)
         if self.error is None:
             self.error = record.failure
 
     def level(self) -> str:
+        """That of the worst."""
         levels = {_LEVELS[outcome] for outcome in self.outcomes} | ({"warning"} if self.retries else {"info"})
         return next(level for level in ("error", "warning", "info") if level in levels)
 
     def facts(self) -> dict[str, Any]:
-        durations = sorted(self.durations)
+        durations = sorted(self.succeeded + self.durations)
         facts: dict[str, Any] = {"runs": len(durations)}
+        if self.succeeded:
+            facts[Outcome.SUCCEEDED.value] = len(self.succeeded)
         facts |= {outcome.value: count for outcome, count in self.outcomes.items()}
         if durations:
             facts |= {"p50_ms": _ms(durations[len(durations) // 2]), "max_ms": _ms(durations[-1])}
         if self.retries:
             facts["retries"] = self.retries
         return facts | {f"first_{name}": fact for name, fact in _failure(self.error).items()}
+
+
+class _Sums(dict[str, _Sum]):
+    """Sums by pipeline."""
+
+    def __missing__(self, pipeline: str) -> _Sum:
+        found = self[pipeline] = _Sum()
+        return found
 
 
 def _facts(record: RunRecord) -> dict[str, Any]:
