@@ -51,6 +51,9 @@ class Decision:
     delay: float = 0.0
 
 
+_SUCCEEDED = Decision(outcome=Outcome.SUCCEEDED)
+
+
 def decide(
     policy: RetryPolicy, result: AttemptResult, *, retries: int, time_left: float | None, rng: Random
 ) -> Decision:
@@ -60,7 +63,7 @@ def decide(
     None without one; a retry that would start after it ends the run as TIMED_OUT.
     """
     if result.ended is Ended.RETURNED:
-        return Decision(outcome=Outcome.SUCCEEDED)
+        return _SUCCEEDED
     if result.ended is Ended.REJECTED:
         return Decision(outcome=Outcome.REJECTED)
     if result.ended is Ended.CANCELLED:

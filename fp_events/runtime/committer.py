@@ -8,15 +8,33 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from fp_events.domain.ports import Ledger
-from fp_events.domain.records import Accepted, Batch, Committed
+from fp_events.domain.records import Accepted, Batch, Committed, Finish
 
-#: Caps of one transaction.
-MAX_ROWS = 256
+#: Caps of one transaction: some 15 ms of work on one slow processor.
+MAX_ROWS = 1_000
 MAX_BYTES = 4 * 1024 * 1024
 
 Then = Callable[[Committed], None]
+#: Told of everything that ended in one transaction, in the order in which it was given.
+ThenAll = Callable[[list[Any], Committed], None]
+
+
+class _Part:
+    """What was posted together, and what is to be called when it is durable."""
+
+    __slots__ = ("batch", "endings", "finishes", "rows", "size", "then", "then_all")
+
+    def __init__(self, batch: Batch | None, then: Then | None, then_all: ThenAll | None) -> None:
+        self.batch = batch
+        self.then = then
+        self.then_all = then_all
+        #: Of a part that is still open: ends of runs, and what their poster wants back.
+        self.finishes: list[Finish] = []
+        self.endings: list[Any] = []
+        self.rows, self.size = (0, 0) if batch is None else _weigh(batch)
 
 
 class Committer:
@@ -24,14 +42,32 @@ class Committer:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._waiting: deque[tuple[Batch, int, int, Then | None]] = deque()
+        self._waiting: deque[_Part] = deque()
+        #: The last of the waiting, as long as ends of runs may be added to it.
+        self._open: _Part | None = None
         self._posted = asyncio.Event()
 
     def post(self, batch: Batch, then: Then | None = None) -> None:
         """Have `batch` committed after all earlier ones; `then` is called on the loop when it is durable."""
-        rows, size = _weigh(batch)
-        self._waiting.append((batch, rows, size, then))
+        self._open = None
+        self._waiting.append(_Part(batch, then, None))
         self._posted.set()
+
+    def finish(self, finish: Finish, ending: object, then_all: ThenAll) -> None:
+        """Have the end of a run committed after all that was posted earlier.
+
+        Ends that wait together share one call of `then_all`, which gets their `ending`s.
+        """
+        part = self._open
+        if part is None or part.then_all != then_all or part.rows >= MAX_ROWS or part.size >= MAX_BYTES:
+            part = self._open = _Part(None, None, then_all)
+            self._waiting.append(part)
+            self._posted.set()
+        part.finishes.append(finish)
+        part.endings.append(ending)
+        part.rows += 1
+        for publication in finish.publications:
+            part.size += len(publication.payload)
 
     async def commit(self, batch: Batch) -> Committed:
         """Have `batch` committed and wait for it."""
@@ -53,28 +89,34 @@ class Committer:
         while True:
             await self._posted.wait()
             taken = self._take()
-            committed = await self._ledger.commit(_merge([part[0] for part in taken]))
+            committed = await self._ledger.commit(_merge(taken))
             offset = 0
-            for batch, _, _, then in taken:
-                count = len(batch.accepts)
-                if then is not None:
-                    then(_part(committed, offset, count))
+            for part in taken:
+                count = 0 if part.batch is None else len(part.batch.accepts)
+                if part.then is not None:
+                    part.then(_part(committed, offset, count))
+                if part.then_all is not None:
+                    part.then_all(part.endings, committed)
                 offset += count
             if not self._waiting:
                 self._posted.clear()
 
-    def _take(self) -> list[tuple[Batch, int, int, Then | None]]:
+    def _take(self) -> list[_Part]:
         """The oldest waiting parts up to the caps; at least one."""
-        taken = [self._waiting.popleft()]
-        rows, size = taken[0][1], taken[0][2]
-        while self._waiting and rows + self._waiting[0][1] <= MAX_ROWS and size + self._waiting[0][2] <= MAX_BYTES:
-            if taken[-1][0].states:
+        waiting = self._waiting
+        part = waiting.popleft()
+        taken = [part]
+        rows, size = part.rows, part.size
+        while waiting and rows + waiting[0].rows <= MAX_ROWS and size + waiting[0].size <= MAX_BYTES:
+            if part.batch is not None and part.batch.states:
                 # Within a transaction an operator's write of state comes last: it must not undo what a run,
                 # started after it, has computed.
                 break
-            part = self._waiting.popleft()
+            part = waiting.popleft()
             taken.append(part)
-            rows, size = rows + part[1], size + part[2]
+            rows, size = rows + part.rows, size + part.size
+        if not waiting:
+            self._open = None
         return taken
 
 
@@ -92,8 +134,10 @@ def _weigh(batch: Batch) -> tuple[int, int]:
     return rows, size
 
 
-def _merge(parts: list[Batch]) -> Batch:
-    if len(parts) == 1:
+def _merge(taken: list[_Part]) -> Batch:
+    parts = [part.batch for part in taken if part.batch is not None]
+    ended = [finish for part in taken for finish in part.finishes]
+    if len(parts) == 1 and not ended:
         return parts[0]
     settings: dict[str, bytes | None] = {}
     confirmed: int | None = None
@@ -102,21 +146,23 @@ def _merge(parts: list[Batch]) -> Batch:
         if part.confirmed_message_id is not None:
             confirmed = part.confirmed_message_id
     return Batch(
-        accepts=tuple(item for part in parts for item in part.accepts),
-        claims=tuple(item for part in parts for item in part.claims),
-        waits=tuple(item for part in parts for item in part.waits),
-        finishes=tuple(item for part in parts for item in part.finishes),
-        reopened=tuple(item for part in parts for item in part.reopened),
-        sent=tuple(item for part in parts for item in part.sent),
-        refused=tuple(item for part in parts for item in part.refused),
-        resend=tuple(item for part in parts for item in part.resend),
-        no_longer_alone=tuple(item for part in parts for item in part.no_longer_alone),
-        states=tuple(item for part in parts for item in part.states),
+        accepts=tuple([item for part in parts for item in part.accepts]),
+        claims=tuple([item for part in parts for item in part.claims]),
+        waits=tuple([item for part in parts for item in part.waits]),
+        finishes=(*[item for part in parts for item in part.finishes], *ended),
+        reopened=tuple([item for part in parts for item in part.reopened]),
+        sent=tuple([item for part in parts for item in part.sent]),
+        refused=tuple([item for part in parts for item in part.refused]),
+        resend=tuple([item for part in parts for item in part.resend]),
+        no_longer_alone=tuple([item for part in parts for item in part.no_longer_alone]),
+        states=tuple([item for part in parts for item in part.states]),
         settings=settings,
         confirmed_message_id=confirmed,
     )
 
 
 def _part(committed: Committed, offset: int, count: int) -> Committed:
+    if count == len(committed.accepted):
+        return committed
     accepted: tuple[Accepted, ...] = committed.accepted[offset : offset + count]
     return Committed(accepted=accepted, stale=committed.stale)

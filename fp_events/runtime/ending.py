@@ -49,6 +49,7 @@ class Ender:
         self._timers = timers
         self._moved = moved
         self._rng = rng
+        settlement.connect(self._settled)
         #: Attempts that were given up and whose threads still run; of their runs, some have ended.
         self._abandoned: dict[tuple[str, int], Entry] = {}
 
@@ -81,8 +82,11 @@ class Ender:
         if entry.abandoned:
             self._abandoned[entry.run_id, entry.attempt] = entry
         time_left = None if entry.deadline is None else entry.deadline - time.monotonic()
-        decision = decide(lane.pipeline.retry, result, retries=entry.retries, time_left=time_left, rng=self._rng)
-        if decision.outcome is not None:
+        policy = lane.pipeline.retry if entry.overrides is None else entry.overrides.retry(lane.pipeline.retry)
+        decision = decide(policy, result, retries=entry.retries, time_left=time_left, rng=self._rng)
+        if entry.cancelled and decision.outcome is None:
+            self.finish(lane, entry, Outcome.CANCELLED, result)
+        elif decision.outcome is not None:
             self.finish(lane, entry, decision.outcome, result)
         else:
             self._retry(lane, entry, result, decision.delay)
@@ -130,6 +134,8 @@ class Ender:
 
     def limit(self, lane: Lane, entry: Entry) -> None:
         """Have a run end in time that waits too long."""
+        if entry.expires is None and entry.deadline is None:
+            return
         at = entry.next_limit()
         if at is not None:
             entry.limit = self._timers.at(at, partial(self._overdue, lane, entry))
@@ -143,6 +149,15 @@ class Ender:
             # An attempt is under way that began in time; the deadline is still to come.
             entry.expires = None
             self.limit(lane, entry)
+
+    def cancel(self, lane: Lane, entry: Entry) -> None:
+        """End a held run as CANCELLED: at once where it waits, else as soon as its executor lets go of it."""
+        entry.cancelled = True
+        if entry.phase in _WAITS:
+            self.finish(lane, entry, Outcome.CANCELLED)
+            self._starter.pump(lane)
+        elif entry.phase is Phase.EXECUTING:
+            lane.executor.cancel(entry.run_id)
 
     def fail(self, lane: Lane, entry: Entry, failure: Failure) -> None:
         """End a held run as FAILED without another attempt."""
@@ -168,8 +183,7 @@ class Ender:
             lane.states.computed(entry.key, state)
         if not entry.abandoned:
             lane.leave(entry)
-        settled = partial(self._settled, lane, entry, outcome, result)
-        self._settlement.finish(lane, entry, outcome, result, state, settled)
+        self._settlement.finish(lane, entry, outcome, result, state)
 
     def _settled(
         self,
@@ -199,5 +213,7 @@ class Ender:
         """The run waits for nothing any more."""
         entry.phase = Phase.DONE
         lane.queue(entry).discard(entry)
-        self._timers.cancel(entry.limit)
-        self._timers.cancel(entry.due)
+        if entry.limit is not None:
+            self._timers.cancel(entry.limit)
+        if entry.due is not None:
+            self._timers.cancel(entry.due)

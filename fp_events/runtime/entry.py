@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 
 from fp_events.domain.message import Message
+from fp_events.domain.records import NewRun, StoredRun
 from fp_events.domain.run import Attempt, Cause, Outcome, PlanRef
 
+from .overrides import Overrides, overrides_of
 from .timers import Timer
 
 #: Bytes that an entry takes beside its payload: the entry, its message, properties, captures.
@@ -47,6 +50,8 @@ class Entry:
     request: bytes | None
     message: Message | None
     created_at: datetime
+    #: What its request says of retries, timeout and priority; None: nothing.
+    overrides: Overrides | None = None
     #: On the monotonic clock; None: never. `expires` is for runs whose first attempt has not begun.
     expires: float | None = None
     deadline: float | None = None
@@ -69,12 +74,18 @@ class Entry:
     overslept: bool = False
     #: An operator reset the key's state meanwhile: what this run computes of it is void.
     discard_state: bool = False
+    #: An operator wants it to end: it starts no further attempt.
+    cancelled: bool = False
+    #: Bytes that it is counted with while it is held.
+    held: int = 0
     #: For `expires` and `deadline`, and for the next attempt.
     limit: Timer | None = None
     due: Timer | None = None
 
     def overdue(self, now: float) -> Outcome | None:
-        """How a run ends that has waited too long for its next attempt."""
+        """How a run ends that has waited too long for its next attempt, or shall have none."""
+        if self.cancelled:
+            return Outcome.CANCELLED
         if self.expires is not None and now >= self.expires:
             return Outcome.EXPIRED
         if self.deadline is not None and now >= self.deadline:
@@ -92,12 +103,12 @@ class Entry:
         payload = len(self.message.payload) if self.message else 0
         return payload + (len(self.request) if self.request else 0) + OVERHEAD
 
-    def to_attempt(self, state: bytes | None, timeout: float | None) -> Attempt:
+    def to_attempt(self, plan: PlanRef, state: bytes | None, timeout: float | None) -> Attempt:
         """The current attempt, for an executor."""
         return Attempt(
             run_id=self.run_id,
             number=self.attempt,
-            plan=PlanRef(self.pipeline),
+            plan=plan,
             trigger=self.trigger,
             message=self.message,
             captures=self.captures,
@@ -106,3 +117,49 @@ class Entry:
             state=state,
             timeout=timeout,
         )
+
+
+def entry_of_new(run: NewRun) -> Entry:
+    """A run that no message caused, as it was just accepted: QUEUED."""
+    left = None if run.deadline_at is None else (run.deadline_at - datetime.now(UTC)).total_seconds()
+    return Entry(
+        run_id=run.run_id,
+        pipeline=run.pipeline,
+        cause=run.cause,
+        trigger=None,
+        trigger_topic="",
+        key=run.key,
+        captures={},
+        request=run.request,
+        message=None,
+        created_at=run.created_at,
+        overrides=overrides_of(run.request),
+        deadline=None if left is None else time.monotonic() + left,
+    )
+
+
+def entry_of_stored(stored: StoredRun, trigger: int | None) -> Entry:
+    """A run that the ledger has from an earlier time, as an entry; `trigger`: its index today."""
+    now, wall = time.monotonic(), datetime.now(UTC)
+
+    def monotonic(at: datetime | None) -> float | None:
+        return None if at is None else now + (at - wall).total_seconds()
+
+    return Entry(
+        run_id=stored.run_id,
+        pipeline=stored.pipeline,
+        cause=stored.cause,
+        trigger=trigger,
+        trigger_topic=stored.trigger_topic,
+        key=stored.key,
+        captures=stored.captures,
+        request=stored.request,
+        message=stored.message,
+        created_at=stored.created_at,
+        overrides=overrides_of(stored.request),
+        # Once an attempt was made, a later one is not too old.
+        expires=None if stored.attempts else monotonic(stored.expires_at),
+        deadline=monotonic(stored.deadline_at),
+        attempt=stored.attempt,
+        retries=sum(1 for attempt in stored.attempts if attempt.number > stored.attempt_base),
+    )

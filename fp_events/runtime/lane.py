@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter, OrderedDict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from fp_events.domain.observation import RunRecord
 from fp_events.domain.pipeline import Pipeline
 from fp_events.domain.ports import Executor
-from fp_events.domain.run import Outcome
+from fp_events.domain.run import Outcome, PlanRef
 
 from .entry import Entry, Phase
 
@@ -28,6 +31,9 @@ class TriggerQueue:
     limit: int
     #: In the order in which they are started; a run that ends otherwise leaves from anywhere.
     ready: OrderedDict[Entry, None] = field(default_factory=OrderedDict)
+    #: Those of them with a priority above 0, and some that have left.
+    urgent: list[tuple[int, int, Entry]] = field(default_factory=list)
+    order: Iterator[int] = field(default_factory=count)
     #: Handed to the executor, or about to be.
     executing: int = 0
     #: Messages that matched, and those of them that made no run because they had been seen.
@@ -36,8 +42,19 @@ class TriggerQueue:
     #: Monotonic time of the last message.
     last_message: float | None = None
 
+    def put(self, entry: Entry) -> None:
+        """Put one in, behind those of its priority."""
+        self.ready[entry] = None
+        if entry.overrides is not None and entry.overrides.priority:
+            heapq.heappush(self.urgent, (-entry.overrides.priority, next(self.order), entry))
+
     def pop(self) -> Entry:
         """Take the next one out."""
+        while self.urgent:
+            entry = heapq.heappop(self.urgent)[2]
+            if entry in self.ready:
+                del self.ready[entry]
+                return entry
         return self.ready.popitem(last=False)[0]
 
     def discard(self, entry: Entry) -> None:
@@ -105,6 +122,7 @@ class Lane:
     def __init__(self, pipeline: Pipeline, executor: Executor) -> None:
         self.pipeline = pipeline
         self.executor = executor
+        self.plan = PlanRef(pipeline.name)
         self.paused = False
         #: By index of the trigger; the last one is for runs that no message caused.
         self.queues = [TriggerQueue(self._limit(t.concurrency)) for t in pipeline.triggers]
@@ -127,14 +145,13 @@ class Lane:
         """Pipelines with state but without a key have one key for all their runs."""
         return "" if key is None and self.pipeline.state else key
 
-    def may_start(self, trigger: int | None, key: str | None, ahead: int) -> bool:
+    def may_start(self, queue: TriggerQueue, key: str | None, ahead: int) -> bool:
         """Whether a new run can be accepted RUNNING: a worker is free, or a run of its key goes before it.
 
-        `ahead`: runs of the trigger that are accepted in the same burst and not in the lane yet.
+        `ahead`: runs of its trigger that are accepted in the same burst and not in the lane yet.
         """
-        if self.paused:
+        if self.paused or ahead >= queue.limit:
             return False
-        queue = self.queues[-1 if trigger is None else trigger]
         line = self.keys.get(key) if key is not None else None
         if line:
             return len(line) + ahead < CLAIM_AHEAD and line[0].phase is not Phase.WAITING
@@ -149,7 +166,7 @@ class Lane:
                 entry.phase = Phase.BLOCKED
                 return
         entry.phase = Phase.READY
-        self.queue(entry).ready[entry] = None
+        self.queue(entry).put(entry)
 
     def leave(self, entry: Entry) -> None:
         """The run holds its key no more: the next one of the key is ready."""
@@ -173,7 +190,7 @@ class Lane:
     def make_ready(self, entry: Entry) -> None:
         """Put the first run of its key, or one that is due, into its trigger's queue: keys take turns."""
         entry.phase = Phase.READY
-        self.queue(entry).ready[entry] = None
+        self.queue(entry).put(entry)
 
     def due(self, entry: Entry) -> None:
         """A waiting run may go on: at once, or when those of its key that are before it have ended."""

@@ -12,9 +12,11 @@ from fp_events.domain.errors import CommandRefused, UsageError
 from fp_events.domain.records import Accept, Batch, Committed, NewRun, StoredRun
 from fp_events.domain.run import AttemptResult, Outcome
 
+from .cancelling import stop
+from .command import Stopped
 from .committer import Committer
+from .entry import entry_of_new
 from .housekeeping import Housekeeping
-from .intake import entry_of_new
 from .options import ServiceOptions
 from .publisher import Publisher
 from .recovery import obstacle, take_reopened
@@ -86,7 +88,7 @@ class LiveDaemon:
         """Accept a run, durably; False where its id is known already."""
         if self._board.draining:
             raise CommandRefused("the daemon is draining", where="run", mend="send it to the next one")
-        if self._runner.pending.full:
+        if (self._runner.delayed if run.due_at else self._runner.pending).full:
             raise CommandRefused("the daemon holds as many runs as it may", where="run", mend="send it again later")
         if not may_be_known:
             await self._accept(run)
@@ -106,15 +108,24 @@ class LiveDaemon:
 
     async def _accept(self, run: NewRun) -> None:
         lane = self._runner.lanes[run.pipeline]
-        deadline = lane.pipeline.deadline
-        deadline_at = None if deadline is None else run.created_at + timedelta(seconds=deadline)
+        deadline_at = run.deadline_at
+        if deadline_at is None and lane.pipeline.deadline is not None:
+            deadline_at = (run.due_at or run.created_at) + timedelta(seconds=lane.pipeline.deadline)
         run = replace(run, key=lane.key_of(run.key), deadline_at=deadline_at)
         await self.commit(Batch(accepts=(Accept(message=None, runs=(run,)),)))
-        self._runner.take([entry_of_new(run)])
+        if run.due_at is None:
+            self._runner.take([entry_of_new(run)])
+        else:
+            self._runner.delayed.add(entry_of_new(run), run.due_at)
+
+    async def cancel(self, run_id: str) -> Stopped | None:
+        """End a run; None where it is not held."""
+        entry = self._runner.pending.get(run_id) or self._runner.delayed.release(run_id)
+        return None if entry is None else await stop(self._runner, entry)
 
     def when_ended(self, run_id: str, call: Callable[[Outcome, AttemptResult | None], None]) -> bool:
         """Have `call` called when the run has ended; False where it has already."""
-        return self._runner.pending.when_ended(run_id, call)
+        return self._runner.pending.when_ended(run_id, call) or self._runner.delayed.when_ended(run_id, call)
 
     async def status(self) -> dict[str, Any]:
         """The whole of `status`."""

@@ -34,8 +34,9 @@ class Pending:
 
     def add(self, entry: Entry) -> None:
         """Hold a run."""
+        entry.held = size = entry.size
         self._entries[entry.run_id] = entry
-        self.bytes += entry.size
+        self.bytes += size
         if not self._has_room():
             self._room.clear()
 
@@ -45,14 +46,15 @@ class Pending:
             return
         del self._entries[entry.run_id]
         self._waiters.pop(entry.run_id, None)
-        self.bytes -= entry.size
-        if self._has_room():
+        self.bytes -= entry.held
+        if not self._room.is_set() and self._has_room():
             self._room.set()
 
     def settled(self, entry: Entry, outcome: Outcome, result: AttemptResult | None) -> None:
         """The run's outcome is durable: tell who waits for it, and hold it no more."""
-        for call in self._waiters.pop(entry.run_id, ()):
-            call(outcome, result)
+        if self._waiters:
+            for call in self._waiters.pop(entry.run_id, ()):
+                call(outcome, result)
         self.drop(entry)
 
     def when_ended(self, run_id: str, call: Waiter) -> bool:

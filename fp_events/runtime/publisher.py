@@ -22,8 +22,8 @@ BURST_BYTES = 4 * 1024 * 1024
 PAGE = 2_000
 #: Seconds before what the broker has not answered is published again.
 AGAIN = 0.05
-#: Events (not durable) held while there is no connection; older ones go first.
-EVENTS = 1_000
+#: Events (not durable) that wait at the most, for a connection above all; older ones are dropped first.
+EVENTS = 10_000
 
 
 class Publisher:
@@ -75,6 +75,11 @@ class Publisher:
     def tell(self, publication: Publication) -> None:
         """Publish an event when there is a connection: never stored, dropped when too many wait."""
         self._events.append(publication)
+        self._rouse()
+
+    def tell_all(self, publications: Iterable[Publication]) -> None:
+        """The same for several."""
+        self._events.extend(publications)
         self._rouse()
 
     async def emptied(self) -> None:

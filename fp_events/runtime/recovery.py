@@ -11,8 +11,7 @@ from fp_events.domain.ports import Ledger
 from fp_events.domain.records import StoredRun
 from fp_events.domain.run import Failure, RunState
 
-from .entry import Entry
-from .intake import entry_of_stored
+from .entry import Entry, entry_of_stored
 from .lane import Lane
 from .runner import Runner
 
@@ -62,6 +61,9 @@ def _take(stored: StoredRun, runner: Runner, found: Recovered) -> None:
     entry = entry_of_stored(stored, trigger)
     if stored.state is RunState.WAITING:
         found.waiting += 1
+        if stored.attempt == 0 and stored.due_at is not None:
+            runner.delayed.add(entry, stored.due_at)
+            return
         due = 0.0 if stored.due_at is None else (stored.due_at - datetime.now(UTC)).total_seconds()
         runner.take_waiting(entry, time.monotonic() + due)
         return

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fp_events.domain.message import Delivery, Subscription
 from fp_events.domain.pipeline import Pipeline, Trigger
 from fp_events.domain.topics import TopicRouter, covering, covers, disjoint_cover, parse_filter
 
+#: Topics whose matches are remembered, and the length up to which they are: at most some 2 MB.
+REMEMBERED = 4096
+REMEMBERED_LENGTH = 256
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Target:
     """One trigger of one pipeline."""
 
@@ -20,6 +25,9 @@ class Target:
     trigger: Trigger
     #: Identifier of the subscription that brings this trigger its messages.
     subscription: int
+
+
+Match = tuple[Target, Mapping[str, str]]
 
 
 class Router:
@@ -45,6 +53,7 @@ class Router:
             for pipeline, index, trigger, pattern in wanted
         ]
         self._router: TopicRouter[Target] = TopicRouter(targets)
+        self._remembered = lru_cache(maxsize=REMEMBERED)(self._match)
         self._extra = frozenset(numbers[_covering(chosen, text)] for text in extra)
         self.subscriptions: tuple[Subscription, ...] = tuple(
             _subscription(text, number, [target for _, target in targets if target.subscription == number])
@@ -56,15 +65,17 @@ class Router:
             for text, number in numbers.items()
         }
 
-    def match(self, delivery: Delivery) -> list[tuple[Target, Mapping[str, str]]]:
+    def match(self, delivery: Delivery) -> Sequence[Match]:
         """Triggers for this copy of the message, with what their captures matched."""
-        found = self._router.match(delivery.message.topic)
-        ids = delivery.subscription_ids
+        message = delivery.message
+        match = self._remembered if len(message.topic) <= REMEMBERED_LENGTH else self._match
+        return match(message.topic, delivery.subscription_ids, message.retain)
+
+    def _match(self, topic: str, ids: tuple[int, ...], retain: bool) -> Sequence[Match]:
         return [
             (target, captures)
-            for target, captures in found
-            if (not ids or target.subscription in ids)
-            and not (delivery.message.retain and target.trigger.retained == "skip")
+            for target, captures in self._router.match(topic)
+            if (not ids or target.subscription in ids) and not (retain and target.trigger.retained == "skip")
         ]
 
     def through_extra(self, delivery: Delivery) -> bool:

@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterable, Mapping
 from random import Random
 
-from fp_events.domain.pipeline import Pipeline
 from fp_events.domain.ports import Executor, Ledger
 from fp_events.domain.records import Batch
 from fp_events.domain.run import Failure
 
 from .committer import Committer
+from .delayed import Delayed
 from .ending import Ender
 from .entry import Entry, Phase
 from .lane import Lane
@@ -52,6 +52,8 @@ class Runner:
         #: Some run has ended, or can be started.
         self._moved = asyncio.Event()
         self.pending = Pending(limits)
+        #: Runs whose time has not come.
+        self.delayed = Delayed(self, limits)
         self._starter = Starter(
             self.lanes, ledger=ledger, committer=committer, settlement=settlement, moved=self._moved
         )
@@ -68,9 +70,10 @@ class Runner:
 
     # -- taking runs in
 
-    def may_start(self, pipeline: Pipeline, trigger: int | None, key: str | None, ahead: int = 0) -> bool:
-        """Whether a new run can be accepted RUNNING; `ahead`: runs of its trigger accepted with it, before it."""
-        return self._starter.open and self.lanes[pipeline.name].may_start(trigger, key, ahead)
+    @property
+    def is_open(self) -> bool:
+        """Whether new runs may be accepted RUNNING, as far as their lanes have room."""
+        return self._starter.open
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Run what the ledger has just accepted, in this order."""
@@ -113,6 +116,10 @@ class Runner:
     def fail(self, entry: Entry, failure: Failure) -> None:
         """End a held run as FAILED without another attempt."""
         self._ender.fail(self.lanes[entry.pipeline], entry, failure)
+
+    def cancel(self, entry: Entry) -> None:
+        """End a held run as CANCELLED."""
+        self._ender.cancel(self.lanes[entry.pipeline], entry)
 
     async def recover(self, suspects: Iterable[Entry]) -> None:
         """Run those that were RUNNING when the last process died, each alone, before any other.

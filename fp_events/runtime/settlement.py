@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
@@ -18,21 +18,25 @@ from .committer import Committer
 from .entry import Entry
 from .lane import Lane
 from .names import Names
+from .words import Words, error_text
 
 EventStatus = Literal["terminal", "all", "none"]
 
-#: Characters of an error that travel in a dead letter's properties and in events.
-ERROR_LENGTH = 1000
+#: Lane, entry, outcome, the last attempt's result, and whether the run wrote state.
+Settled = Callable[[Lane, Entry, Outcome, AttemptResult | None, bool], None]
 
 
 class Publishing(Protocol):
     """What settlement needs of the publisher."""
 
-    def enqueue(self, publications: tuple[Publication, ...]) -> None:
+    def enqueue(self, publications: Sequence[Publication]) -> None:
         """Publish what is durable."""
 
     def tell(self, publication: Publication) -> None:
         """Publish an event."""
+
+    def tell_all(self, publications: Sequence[Publication]) -> None:
+        """Publish events."""
 
 
 class Settlement:
@@ -52,15 +56,23 @@ class Settlement:
         self._committer = committer
         self._publisher = publisher
         self._names = names
+        self._words = Words(names)
         self._properties = protocol == "5"
         self._events = events
         self._observers = observers
         self._retry_observers = retry_observers
 
-    def started(self, lane: Lane, entry: Entry) -> None:
-        """An attempt is handed to its executor."""
-        if self._events == "all":
-            self._tell(lane.pipeline.name, "started", entry, {})
+    def connect(self, settled: Settled) -> None:
+        """Who is told, run by run, when an outcome is durable."""
+        self._settled = settled
+
+    def started(self, lane: Lane, entries: Sequence[Entry]) -> None:
+        """Attempts are handed to their executor."""
+        if self._events != "all":
+            return
+        for entry in entries:
+            words = self._words.of(lane.pipeline.name, "started", entry.run_id, entry.attempt, entry.trigger_topic)
+            self._publisher.tell(words)
 
     def retrying(
         self,
@@ -86,8 +98,11 @@ class Settlement:
             for observer in self._retry_observers:
                 observer(record)
             if self._events == "all":
-                facts = {"attempt": attempt, "delay": delay, "error": _error(result.failure)}
-                self._tell(lane.pipeline.name, "retrying", entry, facts)
+                facts: dict[str, str | float] = {"delay": delay, "error": error_text(result.failure)}
+                words = self._words.of(
+                    lane.pipeline.name, "retrying", entry.run_id, attempt, entry.trigger_topic, facts
+                )
+                self._publisher.tell(words)
             then(committed)
 
         self._committer.post(Batch(waits=(wait,)), durable)
@@ -99,17 +114,18 @@ class Settlement:
         outcome: Outcome,
         result: AttemptResult | None,
         state: bytes | None,
-        then: Callable[[bool], None],
     ) -> None:
-        """The run has ended; `then` is told, once that is durable, whether it wrote state."""
+        """The run has ended; once that is durable it is published and told, and `settled` is called."""
         pipeline = lane.pipeline
-        failure = result.failure if result else None
         publications: tuple[Publication, ...] = ()
+        facts = None
         if outcome is Outcome.SUCCEEDED and result is not None:
-            publications = tuple(self._stamped(pipeline, entry, result, p) for p in result.publications)
+            publications = tuple([self._stamped(pipeline, entry, result, p) for p in result.publications])
+        elif result is not None:
+            facts = _facts(result)
         dead = outcome in DEAD_LETTERS
         if dead:
-            publications = (self._dead_letter(pipeline, entry, outcome, failure),)
+            publications = (self._dead_letter(pipeline, entry, outcome, result.failure if result else None),)
         write = None
         if state is not None and entry.key is not None:
             write = StateWrite(pipeline=pipeline.name, key=entry.key, value=state)
@@ -121,67 +137,34 @@ class Settlement:
             started_at=result.started_at if result else None,
             duration=result.duration if result else 0.0,
             version=result.version if result else "",
-            facts=_facts(result) if result and outcome is not Outcome.SUCCEEDED else None,
+            facts=facts,
             values=result.values if result else None,
             state=write,
             publications=publications,
             dead_letter=dead,
         )
+        self._committer.finish(finish, (lane, entry, finish, result), self._durable)
 
-        def durable(committed: Committed) -> None:
-            if entry.run_id not in committed.stale:
-                if publications:
-                    self._publisher.enqueue(publications)
-                lane.outcomes[outcome] += 1
-                self._show(lane, entry, finish, failure)
-            then(write is not None)
-
-        self._committer.post(Batch(finishes=(finish,)), durable)
-
-    def _show(self, lane: Lane, entry: Entry, finish: Finish, failure: Failure | None) -> None:
-        pipeline = lane.pipeline
-        record = RunRecord(
-            run_id=entry.run_id,
-            pipeline=pipeline.name,
-            outcome=finish.outcome,
-            cause=entry.cause,
-            trigger=entry.trigger_topic,
-            key=entry.key,
-            attempt=entry.attempt,
-            version=finish.version,
-            created_at=entry.created_at,
-            finished_at=finish.finished_at,
-            duration=finish.duration,
-            failure=failure,
-            values=finish.values,
-        )
-        lane.last = record
-        for observer in self._observers:
-            observer(record)
+    def _durable(self, endings: list[tuple[Lane, Entry, Finish, AttemptResult | None]], committed: Committed) -> None:
+        stale = committed.stale
+        publications: list[Publication] = []
+        records: list[tuple[Lane, RunRecord]] = []
+        for lane, entry, finish, result in endings:
+            if entry.run_id not in stale:
+                publications += finish.publications
+                lane.outcomes[finish.outcome] += 1
+                records.append((lane, _record(lane.pipeline.name, entry, finish, result)))
+        if publications:
+            self._publisher.enqueue(publications)
+        for lane, record in records:
+            lane.last = record
+            for observer in self._observers:
+                observer(record)
         if self._events != "none":
-            facts: dict[str, object] = {"duration": finish.duration, "version": finish.version}
-            if failure is not None:
-                facts["error"] = _error(failure)
-            self._tell(pipeline.name, finish.outcome.value, entry, facts)
-
-    def _tell(self, pipeline: str, event: str, entry: Entry, facts: dict[str, object]) -> None:
-        body = {
-            "run_id": entry.run_id,
-            "pipeline": pipeline,
-            "event": event,
-            "attempt": entry.attempt,
-            "trigger": entry.trigger_topic,
-            "at": datetime.now(UTC).isoformat(),
-            **facts,
-        }
-        self._publisher.tell(
-            Publication(
-                event_id="",
-                topic=self._names.event(pipeline, event),
-                payload=json.dumps(body, ensure_ascii=False).encode(errors="replace"),
-                properties=Properties(content_type="application/json"),
-            )
-        )
+            at = datetime.now(UTC)
+            self._publisher.tell_all([self._words.ended(record, at) for _, record in records])
+        for lane, entry, finish, result in endings:
+            self._settled(lane, entry, finish.outcome, result, finish.state is not None)
 
     def _stamped(
         self, pipeline: Pipeline, entry: Entry, result: AttemptResult, publication: Publication
@@ -224,7 +207,7 @@ class Settlement:
             "trigger": entry.trigger_topic,
             "attempts": str(entry.attempt),
             "failed_at": datetime.now(UTC).isoformat(),
-            "error": _error(failure),
+            "error": error_text(failure),
             "error_type": failure.type if failure else "",
             "node": failure.node if failure else "",
         }
@@ -254,10 +237,22 @@ def _facts(result: AttemptResult) -> AttemptFacts:
     )
 
 
-def _error(failure: Failure | None) -> str:
-    if failure is None:
-        return ""
-    return f"{failure.type.rpartition('.')[2]}: {failure.message}"[:ERROR_LENGTH]
+def _record(pipeline: str, entry: Entry, finish: Finish, result: AttemptResult | None) -> RunRecord:
+    return RunRecord(
+        run_id=entry.run_id,
+        pipeline=pipeline,
+        outcome=finish.outcome,
+        cause=entry.cause,
+        trigger=entry.trigger_topic,
+        key=entry.key,
+        attempt=entry.attempt,
+        version=finish.version,
+        created_at=entry.created_at,
+        finished_at=finish.finished_at,
+        duration=finish.duration,
+        failure=result.failure if result else None,
+        values=finish.values,
+    )
 
 
 def _printable(text: str) -> str:

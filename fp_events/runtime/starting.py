@@ -85,7 +85,9 @@ class Starter:
         self, lane: Lane, queue: TriggerQueue, entry: Entry, started: list[Entry], claims: list[Entry]
     ) -> None:
         """Decide what a ready run needs next: to be dropped, its state, a claim, or to be executed."""
-        overdue = entry.overdue(time.monotonic())
+        overdue = None
+        if entry.expires is not None or entry.deadline is not None:
+            overdue = entry.overdue(time.monotonic())
         if overdue is not None:
             self._ending.finish(lane, entry, overdue)
         elif lane.pipeline.state and entry.key is not None and not lane.states.knows(entry.key):
@@ -144,12 +146,18 @@ class Starter:
             return
         now = time.monotonic()
         attempts = []
+        pipeline = lane.pipeline
         for entry in entries:
-            state = lane.states.get(entry.key) if lane.pipeline.state and entry.key is not None else None
-            attempts.append(entry.to_attempt(state, _limit(lane.pipeline.timeout, entry.deadline, now)))
+            state = lane.states.get(entry.key) if pipeline.state and entry.key is not None else None
+            timeout = pipeline.timeout
+            if entry.overrides is not None and entry.overrides.timeout is not None:
+                timeout = entry.overrides.timeout
+            if entry.deadline is not None:
+                timeout = _limit(timeout, entry.deadline, now)
+            attempts.append(entry.to_attempt(lane.plan, state, timeout))
             # Begun in time: a later attempt of it is not too old.
             entry.expires = None
-            self._settlement.started(lane, entry)
+        self._settlement.started(lane, entries)
         lane.executor.submit(attempts)
 
     async def load_states(self) -> None:
@@ -172,9 +180,7 @@ class Starter:
                 self.pump(lane)
 
 
-def _limit(timeout: float | None, deadline: float | None, now: float) -> float | None:
+def _limit(timeout: float | None, deadline: float, now: float) -> float:
     """Seconds for an attempt: its timeout, or what is left until the deadline."""
-    if deadline is None:
-        return timeout
     left = max(0.0, deadline - now)
     return left if timeout is None else min(timeout, left)
