@@ -40,17 +40,25 @@ class Acknowledgements:
         if delivery.packet_id:
             self._open.append(delivery)
 
+    def received_all(self, burst: Sequence[Delivery]) -> None:
+        self._open.extend([delivery for delivery in burst if delivery.packet_id])
+
     def acknowledge(self, burst: Sequence[Delivery]) -> list[Delivery]:
         """The deliveries to acknowledge now, in receive order (MQTT 5, 4.6): none before all earlier ones."""
-        for delivery in burst:
-            if delivery.connection == self._connection and delivery.packet_id and delivery.number > self._sent:
-                self._done.add(delivery.number)
+        waiting, done, connection = self._open, self._done, self._connection
         ready = []
-        while self._open and self._open[0].number in self._done:
-            delivery = self._open.popleft()
-            self._done.remove(delivery.number)
-            self._sent = delivery.number
-            ready.append(delivery)
+        for delivery in burst:
+            if delivery.connection != connection or not delivery.packet_id:
+                continue
+            if waiting and waiting[0] is delivery:
+                ready.append(waiting.popleft())
+            elif delivery.number > (ready[-1].number if ready else self._sent):
+                done.add(delivery.number)
+            while done and waiting and waiting[0].number in done:
+                done.remove(waiting[0].number)
+                ready.append(waiting.popleft())
+        if ready:
+            self._sent = ready[-1].number
         return ready
 
     def mark(self) -> int:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import aiomqtt
 import paho.mqtt.client as mqtt
 
-from fp_events.domain.message import Delivery, Message
+from fp_events.domain.message import Delivery, Message, Subscription
 
 from ._acks import Acknowledgements
-from ._aiomqtt_outgoing import Limits, Outgoing
+from ._aiomqtt_outgoing import Outgoing, limits_of
 from ._aiomqtt_paho import adopt
-from ._aiomqtt_publish import Publish
 from ._aiomqtt_pump import Pump
+from ._aiomqtt_subscribe import subscribe, unsubscribe
+from ._errors import NoWebSocket
 from ._inbox import Inbox
+from ._limits import Limits
+from ._link import NoAnswer, NoConnection
+from ._publish_packet import Publish
 from ._reasons import reason_name
 from ._sender import Sender
 
@@ -27,8 +31,8 @@ from ._sender import Sender
 TICK = 1.0
 
 
-class Link:
-    """A connection from its first packet to its end; never used again after."""
+class AiomqttLink:
+    """See `Link`."""
 
     def __init__(
         self,
@@ -44,9 +48,7 @@ class Link:
         self.client = client
         self.connection = connection
         self.limits = Limits()
-        #: CONNACK's reason code, once there is one.
         self.connack: int | None = None
-        #: The reason code of the broker's DISCONNECT packet.
         self.goodbye: int | None = None
         self.reason = ""
         self.lost = asyncio.Event()
@@ -62,8 +64,8 @@ class Link:
         self._now = datetime.now(UTC)
         self._turn = -1
         self._began = 0.0
-        #: Seconds from CONNACK to the end.
         self.lived = 0.0
+        self.assigned_client_id = ""
         self._paho = paho = adopt(client._client, self)  # aiomqtt has no door to it
         self._mqtt5 = paho.protocol == mqtt.MQTTv5
         # Broker and client may still remember identifiers of the last connection (MQTT 5, 4.4).
@@ -78,30 +80,49 @@ class Link:
 
     @property
     def last_packet_id(self) -> int:
+        """See `Link.last_packet_id`."""
         return self._paho._last_mid
 
     async def open(self) -> None:
-        """Connect; returns after a positive CONNACK. Raises aiomqtt.MqttError."""
+        """See `Link.open`."""
         try:
             await self.client.__aenter__()
+        except aiomqtt.MqttError as error:
+            self.abort()
+            raise NoConnection from _cause(error)
         except BaseException:
             self.abort()
             raise
 
+    async def unsubscribe(self, filters: Sequence[str]) -> None:
+        """See `Link.unsubscribe`."""
+        try:
+            await unsubscribe(self.client, filters)
+        except aiomqtt.MqttError as error:
+            raise NoAnswer(str(error)) from error
+
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> Mapping[str, int]:
+        """See `Link.subscribe`."""
+        try:
+            identifiers = self.limits.subscription_ids
+            return await subscribe(self.client, subscriptions, mqtt5=self._mqtt5, identifiers=identifiers)
+        except aiomqtt.MqttError as error:
+            raise NoAnswer(str(error)) from error
+
     async def disconnect(self) -> None:
-        """Say goodbye, so that the broker drops the will."""
+        """See `Link.disconnect`."""
         with contextlib.suppress(aiomqtt.MqttError):
             await self.client.__aexit__(None, None, None)
         self.abort()
 
     def abort(self, reason: str = "the connection was closed") -> None:
-        """Close the socket without a word."""
+        """See `Link.abort`."""
         self._pump.over = True
         self._paho._sock_close()  # the only way to end without a DISCONNECT packet
         self._end(reason)
 
-    async def tick(self) -> None:
-        """Keepalive and probes, for as long as the connection lives."""
+    async def live(self) -> None:
+        """Keepalive and probes."""
         paho, pump = self._paho, self._pump
         while not pump.over:
             await asyncio.sleep(TICK)
@@ -120,10 +141,11 @@ class Link:
     # -- outward
 
     def has_room(self) -> None:
-        """The inbox has been emptied."""
+        """See `Link.has_room`."""
         self._pump.resume()
 
     def acknowledge(self, burst: Sequence[Delivery]) -> None:
+        """See `Link.acknowledge`."""
         for delivery in self._acks.acknowledge(burst):
             if delivery.message.qos == 2:
                 self._paho._send_pubrec(delivery.packet_id)  # paho's `ack` skips to PUBCOMP
@@ -158,6 +180,7 @@ class Link:
         self._refusal = f" after it refused a publication ({reason_name(code)})" if code >= 0x80 else ""
         if self.sender is not None:
             self.sender.answer(packet_id, code)
+            self.sender.pump()
 
     def _flushed(self) -> None:
         if self.sender is not None:
@@ -174,13 +197,11 @@ class Link:
         self.connack = reason.value
         if not reason.is_failure:
             self._began = self._loop.time()
-            self.limits = Limits.of(flags, properties, mqtt5=self._mqtt5)
+            self.limits = limits_of(flags, properties, mqtt5=self._mqtt5)
             self._acks.begin(self.connection)
             self._inbox.release(session_present=self.limits.session_present)
             outgoing = Outgoing(self._paho, self.limits, mqtt5=self._mqtt5, note=self._note)
-            self.sender = Sender(
-                self.limits.receive_maximum, write=outgoing.write, mark=self._acks.mark, answered=self._acks.answered
-            )
+            self.sender = Sender(self.limits.receive_maximum, outgoing, self._acks, {})
         self.client._on_connect(client, userdata, flags, reason, properties)  # the hook we took
 
     def _on_disconnect(self, client: mqtt.Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
@@ -210,3 +231,13 @@ class Link:
         if self.sender is not None:
             self.sender.lost()
         self._inbox.hold()
+
+
+def _cause(error: aiomqtt.MqttError) -> Exception:
+    """aiomqtt hides the cause in the context of its own error."""
+    match error.__context__:
+        case OSError() as cause:
+            return cause
+        case mqtt.WebsocketConnectionError() as cause:
+            return NoWebSocket(str(cause))
+    return error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt.client import Client
@@ -12,40 +11,26 @@ from paho.mqtt.exception import MQTTException
 
 from fp_events.domain.message import NO_PROPERTIES, Properties, Publication
 
-from ._aiomqtt_publish import PackedProperties
+from ._limits import MAX_WINDOW, Limits
+from ._publish_packet import PackedProperties
 from ._sender import CannotSend
 
-#: Unanswered publications where the broker names no Receive Maximum; some brokers stop at 100.
-WINDOW = 100
-#: Unanswered publications at most: packet identifiers must not come round while in use.
-MAX_WINDOW = 2000
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What the broker's CONNACK allows (MQTT 5, 3.2.2.3)."""
-
-    session_present: bool = False
-    receive_maximum: int = WINDOW
-    maximum_qos: int = 2
-    retain: bool = True
-    #: Bytes of a packet; 0: no limit.
-    maximum_packet: int = 0
-    subscription_ids: bool = False
-
-    @classmethod
-    def of(cls, flags: Any, properties: Any, *, mqtt5: bool) -> Limits:
-        if not mqtt5:
-            return cls(session_present=bool(flags.session_present))
-        known = vars(properties)
-        return cls(
-            session_present=bool(flags.session_present),
-            receive_maximum=min(known.get("ReceiveMaximum", 65535), MAX_WINDOW),
-            maximum_qos=known.get("MaximumQoS", 2),
-            retain=bool(known.get("RetainAvailable", 1)),
-            maximum_packet=known.get("MaximumPacketSize", 0),
-            subscription_ids=bool(known.get("SubscriptionIdentifierAvailable", 1)),
-        )
+def limits_of(flags: Any, properties: Any, *, mqtt5: bool) -> Limits:
+    """What a CONNACK allows."""
+    if not mqtt5:
+        return Limits(session_present=bool(flags.session_present))
+    known = vars(properties)
+    return Limits(
+        session_present=bool(flags.session_present),
+        receive_maximum=min(known.get("ReceiveMaximum", 65535), MAX_WINDOW),
+        maximum_qos=known.get("MaximumQoS", 2),
+        retain=bool(known.get("RetainAvailable", 1)),
+        maximum_packet=known.get("MaximumPacketSize", 0),
+        subscription_ids=bool(known.get("SubscriptionIdentifierAvailable", 1)),
+        wildcards=bool(known.get("WildcardSubscriptionAvailable", 1)),
+        shared=bool(known.get("SharedSubscriptionAvailable", 1)),
+    )
 
 
 class Outgoing:
@@ -56,6 +41,11 @@ class Outgoing:
         self._limits = limits
         self._mqtt5 = mqtt5
         self._note = note
+        #: paho takes everything and writes in its own time.
+        self.full = False
+
+    def flush(self) -> None:
+        """See `full`."""
 
     def write(self, publication: Publication) -> int:
         """Queue a PUBLISH packet; its identifier."""

@@ -13,12 +13,10 @@ from typing import Any, Literal, Protocol
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MQTTErrorCode
 
-from ._aiomqtt_publish import Malformed, Publish, decode_publish
 from ._aiomqtt_socket import BufferedSocket
+from ._link import CONNECT_TIMEOUT
+from ._publish_packet import Malformed, Publish, decode_publish
 from ._reasons import UNSUPPORTED_PROTOCOL
-
-#: Seconds for TCP, TLS and WebSocket each.
-CONNECT_TIMEOUT = 10.0
 
 
 class Hooks(Protocol):

@@ -12,7 +12,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from fp_events.domain.message import Subscription
 
-from ._aiomqtt_publish import new_properties
+from ._aiomqtt_properties import new_properties
 
 #: Filters in one packet.
 CHUNK = 50

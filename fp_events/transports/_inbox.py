@@ -37,6 +37,21 @@ class Inbox:
         if len(self._items) == 1:
             self._arrived.set()
 
+    @property
+    def room(self) -> int:
+        """Bytes until it is full."""
+        return self._max_bytes - self._bytes
+
+    def put_all(self, burst: list[Delivery], size: int) -> None:
+        """Deliveries that `size` bytes are held for (`OVERHEAD`, `held_bytes`)."""
+        if not burst:
+            return
+        if not self._items:
+            self._arrived.set()
+        self._items += burst
+        self._bytes += size
+        self.full = self._bytes >= self._max_bytes
+
     async def take(self) -> list[Delivery]:
         """Everything there is; waits for the first."""
         while not self._items:

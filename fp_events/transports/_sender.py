@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from fp_events.domain.message import Confirmation, Confirmed, Publication
 
+from ._acks import Acknowledgements
 from ._reasons import reason_name
 
 #: The reason of every UNKNOWN.
@@ -16,68 +17,76 @@ LOST = "there is no connection, or it was lost before an answer"
 
 
 class Burst:
-    """Publications that are waited for together."""
+    """Publications that are waited for together; each is settled once."""
 
     def __init__(self, publications: Sequence[Publication]) -> None:
-        self._publications = publications
-        self._results: list[Confirmation | None] = [None] * len(publications)
+        self.publications = publications
+        #: How many were handed to `Output`, in their order.
+        self.begun = 0
         self._missing = len(publications)
+        #: Those that were not sent, by place.
+        self._others: dict[int, Confirmation] = {}
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not publications:
             self.done.set_result(None)
 
-    def resolve(self, index: int, result: Confirmed, reason: str = "") -> None:
-        if self._results[index] is not None:
-            return
-        event_id = self._publications[index].event_id
-        self._results[index] = Confirmation(event_id=event_id, result=result, reason=reason)
+    def sent(self) -> None:
+        """One more of them is SENT."""
         self._missing -= 1
         # The future is cancelled where the caller has stopped waiting.
         if not self._missing and not self.done.done():
             self.done.set_result(None)
 
+    def failed(self, index: int, result: Confirmed, reason: str) -> None:
+        event_id = self.publications[index].event_id
+        self._others[index] = Confirmation(event_id=event_id, result=result, reason=reason)
+        self.sent()
+
     def confirmations(self) -> list[Confirmation]:
         """One for each, in order; only once `done`."""
-        return [confirmation for confirmation in self._results if confirmation is not None]
+        found = [Confirmation(event_id=one.event_id, result=Confirmed.SENT) for one in self.publications]
+        for index, confirmation in self._others.items():
+            found[index] = confirmation
+        return found
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One publication of a burst."""
-
-    burst: Burst
-    index: int
-    publication: Publication
-    #: What an answer says of acknowledgements sent before (`Acknowledgements.mark`).
-    mark: int = 0
+#: One publication of a burst, and what an answer to it says of acknowledgements sent before it.
+Item: TypeAlias = tuple[Burst, int, int]
 
 
 class CannotSend(Exception):
     """A publication that no broker would take; the reason in words."""
 
 
+class Output(Protocol):
+    """Where publications become packets."""
+
+    #: Nothing more should be written before the socket has taken what waits.
+    full: bool
+
+    def write(self, publication: Publication) -> int:
+        """Queue a PUBLISH packet; its packet identifier, 0 for QoS 0. Raises CannotSend."""
+
+    def flush(self) -> None:
+        """Hand what is queued to the socket."""
+
+
 class Sender:
     """Sends in order, at most `window` unanswered (the broker's Receive Maximum; MQTT 5, 3.3.4).
 
-    `write(publication)` queues the packet and returns its packet identifier, 0 for QoS 0; raises CannotSend.
+    `under_way`, empty and filled here, is what `output` may look at for packet identifiers in use.
     """
 
-    def __init__(
-        self,
-        window: int,
-        *,
-        write: Callable[[Publication], int],
-        mark: Callable[[], int],
-        answered: Callable[[int], None],
-    ) -> None:
+    def __init__(self, window: int, output: Output, acks: Acknowledgements, under_way: dict[int, Item]) -> None:
         self._window = window
-        self._write = write
-        self._mark = mark
-        self._answered = answered
-        self._waiting: deque[Item] = deque()
-        self._under_way: dict[int, Item] = {}
+        self._output = output
+        self._acks = acks
+        self._under_way = under_way
+        #: Identifiers of QoS 2 publications that the broker has taken and we have released (MQTT 5, 4.3.3).
+        self._released: set[int] = set()
+        self._waiting: deque[Burst] = deque()
         #: QoS 0: done once the socket has taken it.
-        self._unflushed: list[Item] = []
+        self._unflushed: list[tuple[Burst, int]] = []
         self._lost = False
 
     async def send(self, publications: Sequence[Publication]) -> list[Confirmation]:
@@ -86,51 +95,82 @@ class Sender:
             await asyncio.sleep(0)
             return unsent(publications)
         burst = Burst(publications)
-        self._waiting.extend(Item(burst, index, publication) for index, publication in enumerate(publications))
-        self._pump()
+        self._waiting.append(burst)
+        self.pump()
         await burst.done
         return burst.confirmations()
 
     def answer(self, packet_id: int, code: int) -> None:
-        """The broker has answered for good."""
+        """The broker has answered for good. `pump` is to be called afterwards, once for many answers."""
         item = self._under_way.pop(packet_id, None)
         if item is None:
             return
-        self._answered(item.mark)
+        burst, index, mark = item
+        self._released.discard(packet_id)
+        self._acks.answered(mark)
         if code >= 0x80:
-            item.burst.resolve(item.index, Confirmed.REFUSED, reason_name(code))
+            burst.failed(index, Confirmed.REFUSED, reason_name(code))
         else:
-            item.burst.resolve(item.index, Confirmed.SENT)
-        self._pump()
+            burst.sent()
+
+    def release(self, packet_id: int) -> bool:
+        """The broker has taken a QoS 2 publication (PUBREC): False where it is none of ours."""
+        item = self._under_way.get(packet_id)
+        if item is None:
+            return False
+        self._acks.answered(item[2])
+        self._released.add(packet_id)
+        return True
+
+    def adopt(self, released: Mapping[int, Item]) -> None:
+        """Go on with what the broker took on an earlier connection: to be released again, not published again."""
+        for packet_id, (burst, index, _) in released.items():
+            self._under_way[packet_id] = (burst, index, 0)
+            self._released.add(packet_id)
 
     def flushed(self) -> None:
         """The socket has taken everything."""
         items, self._unflushed = self._unflushed, []
-        for item in items:
-            item.burst.resolve(item.index, Confirmed.SENT)
+        for burst, _ in items:
+            burst.sent()
 
-    def lost(self) -> None:
-        """The connection is gone."""
+    def lost(self) -> dict[int, Item]:
+        """The connection is gone; what the broker has taken at QoS 2 and not completed is left to the caller."""
         self._lost = True
-        items = [*self._under_way.values(), *self._unflushed, *self._waiting]
+        released = {packet_id: self._under_way.pop(packet_id) for packet_id in sorted(self._released)}
+        items = [*self._unflushed, *((burst, index) for burst, index, _ in self._under_way.values())]
+        items += [(burst, index) for burst in self._waiting for index in range(burst.begun, len(burst.publications))]
         self._under_way.clear()
         self._unflushed.clear()
         self._waiting.clear()
-        for item in items:
-            item.burst.resolve(item.index, Confirmed.UNKNOWN, LOST)
+        for burst, index in items:
+            burst.failed(index, Confirmed.UNKNOWN, LOST)
+        return released
 
-    def _pump(self) -> None:
-        while self._waiting and len(self._under_way) < self._window:
-            item = self._waiting.popleft()
-            try:
-                packet_id = self._write(item.publication)
-            except CannotSend as refusal:
-                item.burst.resolve(item.index, Confirmed.REFUSED, str(refusal))
-            else:
-                if packet_id:
-                    self._under_way[packet_id] = Item(item.burst, item.index, item.publication, self._mark())
+    def pump(self) -> None:
+        """Send what may be sent now."""
+        output, under_way, window = self._output, self._under_way, self._window
+        mark = self._acks.mark()
+        while self._waiting and len(under_way) < window and not output.full:
+            burst = self._waiting[0]
+            index = burst.begun
+            for publication in burst.publications[index : index + window - len(under_way)]:
+                try:
+                    packet_id = output.write(publication)
+                except CannotSend as refusal:
+                    burst.failed(index, Confirmed.REFUSED, str(refusal))
                 else:
-                    self._unflushed.append(item)
+                    if packet_id:
+                        under_way[packet_id] = (burst, index, mark)
+                    else:
+                        self._unflushed.append((burst, index))
+                index += 1
+                if self._output.full:  # `write` may have filled it
+                    break
+            burst.begun = index
+            if index == len(burst.publications):
+                self._waiting.popleft()
+        output.flush()
 
 
 def unsent(publications: Sequence[Publication]) -> list[Confirmation]:

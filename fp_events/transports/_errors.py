@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
-
-import paho.mqtt.client as paho
 
 from fp_events.domain.connection import ConnectOptions
 
@@ -20,32 +19,35 @@ _IS_IT_MQTT = "is it an MQTT broker, and does this port want mqtts://, ws:// or 
 _PASSWORD = "correct mqtt.username, mqtt.password or mqtt.password_file"  # noqa: S105 - a mend, not a password
 
 
+class NoWebSocket(Exception):
+    """The server does not speak WebSocket, or not at this path."""
+
+
 def describe_failure(error: BaseException, options: ConnectOptions) -> str:
-    """Why no connection was made. aiomqtt hides the cause in the context of its own error."""
-    cause = error.__context__ if isinstance(error.__context__, OSError | paho.WebsocketConnectionError) else error
+    """Why no connection was made."""
     where = options.address
-    match cause:
+    match error:
         case socket.gaierror():
-            return f"{where}: the host name '{options.host}' cannot be resolved ({cause.strerror}); correct mqtt.url"
-        case ssl.SSLCertVerificationError() if cause.verify_code in _WRONG_HOST:
+            return f"{where}: the host name '{options.host}' cannot be resolved ({error.strerror}); correct mqtt.url"
+        case ssl.SSLCertVerificationError() if error.verify_code in _WRONG_HOST:
             mend = "use a name in mqtt.url that it is for"
             return f"{where}: the broker's certificate is not for the host '{options.host}'; {mend}"
         case ssl.SSLCertVerificationError():
             mend = "name the authority that signed it in mqtt.tls.ca_file"
-            return f"{where}: the broker's certificate is not trusted ({cause.verify_message}); {mend}"
+            return f"{where}: the broker's certificate is not trusted ({error.verify_message}); {mend}"
         case ssl.SSLError():
-            reason = cause.reason or cause.strerror or "connection closed"
+            reason = error.reason or error.strerror or "connection closed"
             return f"{where}: the TLS handshake failed ({reason}); {_IS_IT_TLS}"
         case ConnectionRefusedError():
             return f"{where}: nobody listens there (connection refused); start the broker, or correct mqtt.url"
         case ConnectionResetError() if options.tls is not None:
             return f"{where}: the connection was reset in the TLS handshake; {_IS_IT_TLS}"
-        case TimeoutError():
+        case TimeoutError() | ConnectionAbortedError():
             return f"{where}: no answer in time; is that the broker's address, and does a firewall let us through?"
-        case paho.WebsocketConnectionError():
-            return f"{where}: the server does not accept the WebSocket ({cause}); correct the path in mqtt.url"
+        case NoWebSocket():
+            return f"{where}: the server does not accept the WebSocket ({error}); correct the path in mqtt.url"
         case OSError():
-            return f"{where}: {cause.strerror or cause}"
+            return f"{where}: {os.strerror(error.errno) if error.errno else error}"
     return f"{where}: {error}; {_IS_IT_MQTT}"
 
 
