@@ -21,10 +21,15 @@ LARGEST = 2**63
 class Arguments:
     """One command's arguments."""
 
-    def __init__(self, command: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    def __init__(
+        self, command: str, given: Mapping[str, Any], known: tuple[str, ...], later: tuple[str, ...] = ()
+    ) -> None:
+        """`later`: what is refused as not available in this version."""
         self.command = command
         self._given = {name: value for name, value in given.items() if value is not None}
         for name in self._given:
+            if name in later:
+                raise CommandRefused(f"'{name}' is not available in this version", where=command, mend="leave it out")
             if name not in known:
                 near = get_close_matches(name, known, n=1)
                 mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(known) or 'none'}"
@@ -81,12 +86,19 @@ class Arguments:
         except (ValueError, OverflowError):
             raise self._wrong(name, "a duration such as 90s or 2h30m") from None
 
+    def whole(self, name: str, least: int, most: int) -> int | None:
+        """A whole number from `least` to `most`, if given."""
+        value = self._given.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self._wrong(name, f"a whole number from {least} to {most}")
+        return value
+
     def count(self, name: str, default: int, most: int) -> int:
         """A whole number from 1 to `most`."""
-        value = self._given.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise self._wrong(name, f"a whole number from 1 to {most}")
-        return value
+        value = self.whole(name, 1, most)
+        return default if value is None else value
 
     def flag(self, name: str) -> bool:
         """True or false; false if not given."""

@@ -48,6 +48,9 @@ class Live(Protocol):
     def when_ended(self, run_id: str, call: Callable[[Outcome, AttemptResult | None], None]) -> bool:
         """Have `call` called when the run has ended; False where it has already."""
 
+    def cancel(self, run_id: str) -> Awaitable[Stopped | None]:
+        """End a run, and wait a while until it has; None where the daemon does not hold it."""
+
     def reset_state(self, pipeline: str, key: str) -> None:
         """Forget the state of a key that is in memory."""
 
@@ -87,6 +90,18 @@ class Desk:
         return run
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """What came of cancelling one run that was held."""
+
+    #: `queued`, `waiting` or `running`.
+    was: str
+    #: None: it has not ended yet.
+    outcome: Outcome | None
+    #: Its thread, or a task that takes no notice, runs on; what it returns is thrown away.
+    abandoned: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One row of the table."""
@@ -98,3 +113,5 @@ class Command:
     live: bool
     #: Changes something: refused by MQTT without a recent `sent_at`.
     changes: bool
+    #: Arguments that are understood, and refused as not available in this version.
+    later: tuple[str, ...] = ()

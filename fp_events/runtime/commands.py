@@ -14,6 +14,8 @@ from fp_events.domain.ports import Ledger
 
 from .arguments import Arguments
 from .command import MOST, Command, Desk, Live
+from .commands_again import AGAIN_COMMANDS
+from .commands_cancel import CANCEL_COMMANDS
 from .commands_daemon import DAEMON_COMMANDS
 from .commands_dlq import DLQ_COMMANDS
 from .commands_runs import RUNS_COMMANDS
@@ -46,7 +48,7 @@ class CommandTable:
         if command is None:
             raise CommandRefused(f"unknown command '{name}'", mend=f"known are {', '.join(COMMANDS)}")
         try:
-            return await command.call(self._desk, Arguments(name, given, command.arguments))
+            return await command.call(self._desk, Arguments(name, given, command.arguments, command.later))
         except (FpEventsError, asyncio.CancelledError):
             raise
         except Exception as error:
@@ -56,5 +58,13 @@ class CommandTable:
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
-    for command in (*DAEMON_COMMANDS, *SUBMIT_COMMANDS, *RUNS_COMMANDS, *DLQ_COMMANDS, *STATE_COMMANDS)
+    for command in (
+        *DAEMON_COMMANDS,
+        *SUBMIT_COMMANDS,
+        *RUNS_COMMANDS,
+        *CANCEL_COMMANDS,
+        *AGAIN_COMMANDS,
+        *DLQ_COMMANDS,
+        *STATE_COMMANDS,
+    )
 }

@@ -12,7 +12,8 @@ from .command import MOST, Command, Desk
 from .commands_runs import show
 from .views import publication_row, run_row
 
-_DEAD = RunQuery(dead_letters=True)
+#: Dead letters, not yet retried or purged.
+DEAD = RunQuery(dead_letters=True)
 
 
 async def _list(desk: Desk, arguments: Arguments) -> dict[str, Any]:
@@ -33,12 +34,12 @@ async def retry(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     retried: list[str] = []
     refused: list[dict[str, str]] = []
     event_ids = []
-    for name in await chosen(desk, arguments, within=_DEAD):
+    for name in await chosen(desk, arguments, within=DEAD):
         if ":" in name:
             event_ids.append(name)
             continue
         run = await desk.ledger.run(name)
-        reason = "there is no such run" if run is None else await _reopen(desk, run)
+        reason = "there is no such run" if run is None else await reopen(desk, run)
         if reason:
             refused.append({"run_id": run.run_id if run else name, "reason": reason})
         elif run:
@@ -48,7 +49,7 @@ async def retry(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     return {"retried": retried, "resent": resent, "refused": refused}
 
 
-async def _reopen(desk: Desk, run: StoredRun) -> str:
+async def reopen(desk: Desk, run: StoredRun) -> str:
     """Have a dead letter run again; why not, or empty."""
     if not run.dead_letter:
         return "it is not a dead letter"
@@ -80,7 +81,7 @@ async def _resend(desk: Desk, event_ids: list[str], arguments: Arguments) -> lis
 
 async def _purge(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     """Delete dead letters with everything that belongs to them."""
-    found = [await desk.run(run_id) for run_id in await chosen(desk, arguments, within=_DEAD)]
+    found = [await desk.run(run_id) for run_id in await chosen(desk, arguments, within=DEAD)]
     return {"purged": await desk.ledger.purge([run.run_id for run in found if run.dead_letter])}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
@@ -17,10 +17,13 @@ from fp_events.domain.run import AttemptResult, Cause, Outcome, RunState
 
 from .arguments import Arguments
 from .command import Command, Desk
-from .views import one_line
+from .views import moment, one_line
 
 #: Ids that callers may give to runs; a colon would make one look like a publication's.
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+#: More retries, and a higher priority, than anybody needs.
+MOST_RETRIES = 10_000
+MOST_PRIORITY = 9
 
 
 async def _run(desk: Desk, arguments: Arguments) -> dict[str, Any]:
@@ -55,23 +58,65 @@ async def _run(desk: Desk, arguments: Arguments) -> dict[str, Any]:
 
 
 def _new(desk: Desk, pipeline: str, arguments: Arguments) -> NewRun:
+    inputs = arguments.mapping("inputs") or {}
+    _check_inputs(desk, pipeline, inputs)
     request = {
-        "inputs": arguments.mapping("inputs") or {},
+        "inputs": inputs,
         "final_vars": arguments.texts("final_vars"),
         "config": arguments.mapping("config"),
+        **_overrides(arguments),
     }
-    _check_inputs(desk, pipeline, request["inputs"])
     run_id = arguments.text("run_id")
     if run_id is not None and not RUN_ID.fullmatch(run_id):
         raise CommandRefused("'run_id' must be 1 to 100 letters, digits, dots, dashes or underscores", where="run")
+    now = datetime.now(UTC)
+    due_at = _due_at(arguments, now)
+    deadline = arguments.duration("deadline")
     return NewRun(
         run_id=run_id or str(uuid7()),
         pipeline=pipeline,
         cause=Cause.COMMAND,
         key=arguments.text("key"),
-        request=json.dumps({k: v for k, v in request.items() if v}).encode(),
-        created_at=datetime.now(UTC),
+        state=RunState.QUEUED if due_at is None else RunState.WAITING,
+        request=json.dumps({k: v for k, v in request.items() if v or v == 0}).encode(),
+        created_at=now,
+        due_at=due_at,
+        deadline_at=None if deadline is None else _after(due_at or now, deadline, "deadline"),
     )
+
+
+def _overrides(arguments: Arguments) -> dict[str, Any]:
+    """What this run does differently from its pipeline; see `overrides`."""
+    jitter = arguments.number("jitter_factor")
+    if jitter is not None and not 0 <= jitter <= 1:
+        raise CommandRefused("'jitter_factor' must be a number from 0 to 1", where="run")
+    timeout = arguments.duration("timeout")
+    if timeout == 0:
+        raise CommandRefused("'timeout' must be longer than nothing", where="run")
+    return {
+        "max_retries": arguments.whole("max_retries", 0, MOST_RETRIES),
+        "retry_delay": arguments.duration("retry_delay"),
+        "jitter_factor": jitter,
+        "timeout": timeout,
+        "priority": arguments.whole("priority", 0, MOST_PRIORITY),
+    }
+
+
+def _due_at(arguments: Arguments, now: datetime) -> datetime | None:
+    """When the run is to start; None: now. What is past is now."""
+    at, delay = arguments.moment("run_at"), arguments.duration("run_in")
+    if at is not None and delay is not None:
+        raise CommandRefused("'run_at' and 'run_in' exclude each other", where="run", mend="give one of them")
+    if delay is not None:
+        at = _after(now, delay, "run_in")
+    return None if at is None or at <= now else at
+
+
+def _after(moment: datetime, seconds: float, name: str) -> datetime:
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        raise CommandRefused(f"'{name}' leads past the year 9999", where="run") from None
 
 
 def _check_inputs(desk: Desk, pipeline: str, inputs: Any) -> None:
@@ -91,6 +136,7 @@ async def _as_it_is(desk: Desk, run_id: str, *, known: bool) -> dict[str, Any]:
         "state": run.state.value,
         "known": known,
         "outcome": run.outcome.value if run.outcome else None,
+        "due_at": moment(run.due_at),
     }
 
 
@@ -98,8 +144,26 @@ SUBMIT_COMMANDS = (
     Command(
         "run",
         _run,
-        ("pipeline", "inputs", "final_vars", "config", "key", "run_id", "wait", "timeout_s"),
+        (
+            "pipeline",
+            "inputs",
+            "final_vars",
+            "config",
+            "key",
+            "run_id",
+            "run_at",
+            "run_in",
+            "deadline",
+            "priority",
+            "max_retries",
+            "retry_delay",
+            "jitter_factor",
+            "timeout",
+            "wait",
+            "timeout_s",
+        ),
         live=True,
         changes=True,
+        later=("executor", "cache", "log_level", "with_adapter"),
     ),
 )

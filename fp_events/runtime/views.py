@@ -37,6 +37,7 @@ def run_row(run: StoredRun) -> dict[str, Any]:
         "key": run.key,
         "attempt": run.attempt,
         "created_at": moment(run.created_at),
+        "due_at": moment(run.due_at),
         "started_at": moment(run.started_at),
         "finished_at": moment(run.finished_at),
         "duration_s": run.duration,
@@ -50,7 +51,6 @@ def run_whole(run: StoredRun) -> dict[str, Any]:
     """A run with its cause, inputs, attempts and outputs."""
     return {
         **run_row(run),
-        "due_at": moment(run.due_at),
         "deadline_at": moment(run.deadline_at),
         "expires_at": moment(run.expires_at),
         "crashes": run.crashes,
