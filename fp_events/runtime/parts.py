@@ -57,6 +57,7 @@ class Parts:
             "intake": self.intake.run,
             "states": self.runner.load_states,
             "timers": self.timers.run,
+            "delayed": self.runner.delayed.run,
             "callbacks": self.callbacks.run,
             "control": self.door.run,
             "retention": self.housekeeping.prune,
