@@ -17,13 +17,16 @@ import structlog
 from fp_events import __version__, codecs
 from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import ConfigError, FpEventsError, Problem, StorageError
+from fp_events.domain.health import Watcher
 from fp_events.domain.message import ConnectionStatus
 from fp_events.domain.pipeline import ExecutorSpec
 from fp_events.domain.ports import Executor, Transport
 from fp_events.domain.run import PlanRef
 from fp_events.failpoints import Failpoint, failpoint
 from fp_events.observe.logging import configure, register_secret
+from fp_events.observe.probes import Probes
 from fp_events.observe.runlog import RunLog
+from fp_events.observe.systemd import notifier
 from fp_events.runtime.announcements import availability
 from fp_events.runtime.options import ServeInfo, ServiceOptions
 from fp_events.runtime.router import Router
@@ -188,6 +191,7 @@ def _options(
         on_success=on_success,
         on_failure=on_failure,
         observers=(runlog.finished,),
+        watchers=_watchers(config),
         retry_observers=(runlog.retrying,),
         tick=runlog.flush,
         log=log,
@@ -206,6 +210,14 @@ def _armed(options: ServiceOptions, point: Failpoint) -> ServiceOptions:
         ledger=point.ledger(options.ledger),
         transport=lambda router, stale, on_connection: point.transport(make(router, stale, on_connection)),
     )
+
+
+def _watchers(config: Config) -> tuple[Watcher, ...]:
+    found: list[Watcher] = []
+    if config.health.address is not None:
+        found.append(Probes(*config.health.address, where=config.origin("health.bind")))
+    systemd = notifier()
+    return (*found, systemd) if systemd is not None else tuple(found)
 
 
 def _label(spec: ExecutorSpec) -> str:

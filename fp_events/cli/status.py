@@ -67,8 +67,21 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("ledger", f"{ledger['path']}, {size(ledger['size_bytes'])}"),
         ("messages", f"{totals['received']} received, {totals['received_per_s']:.1f}/s"),
         ("runs", f"{totals['finished']} finished, {totals['finished_per_s']:.1f}/s, {totals['pending']} pending"),
+        ("loop", _loop(found["loop"])),
+        ("ledger writer", _writer(found["ledger_writer"])),
         ("draining", "yes" if found["draining"] else ""),
     ]
+
+
+def _loop(loop: Mapping[str, Any]) -> str:
+    lag = loop["lag_ms"]
+    return (
+        f"{loop['name']}, late by {lag['p50']:.1f} ms (p50), {lag['p99']:.1f} ms (p99), {lag['max']:.1f} ms (longest)"
+    )
+
+
+def _writer(writer: Mapping[str, Any]) -> str:
+    return f"answered {duration(writer['answered_ago_s'])} ago, in {duration(writer['took_ms'] / 1000)}"
 
 
 def _complaints(found: Mapping[str, Any]) -> list[str]:

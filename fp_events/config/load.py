@@ -102,6 +102,7 @@ class _Merging:
             ledger=settings.ledger,
             control=settings.control,
             events=settings.events,
+            health=settings.health,
             log=settings.log,
             pipelines={name: self._pipeline(name, source) for name, source in sources.items()},
             warnings=tuple(found),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator
@@ -154,6 +155,34 @@ class EventSettings(Block):
     )
 
 
+_PORT = re.compile(r"(?:(?P<host>[^\s:]+|\[[0-9a-fA-F:]+\]):)?(?P<port>\d{1,5})")
+
+
+def _listen(text: str) -> tuple[str, int]:
+    """Host and port; a port alone is one of the loopback interface."""
+    found = _PORT.fullmatch(text)
+    if found is None or not 0 < int(found["port"]) < 65536:
+        raise ValueError('expected an address such as "127.0.0.1:8080", or a port')
+    return (found["host"] or "127.0.0.1").strip("[]"), int(found["port"])
+
+
+def _port(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class HealthSettings(Block):
+    """Probes by HTTP: `/livez` and `/readyz`."""
+
+    bind: Annotated[str, checked("address", _listen), BeforeValidator(_port)] | None = setting(
+        None, 'Where they are answered: `"127.0.0.1:8080"`, or a port of the loopback interface.', shown="nowhere"
+    )
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port; None: no probes."""
+        return None if self.bind is None else _listen(self.bind)
+
+
 class LogSettings(Block):
     """The program's own log."""
 
@@ -179,6 +208,7 @@ class ProjectSettings(Settings):
     ledger: LedgerSettings = setting(LedgerSettings(), "The durable record of messages and runs.")
     control: ControlSettings = setting(ControlSettings(), "Commands to the live daemon.")
     events: EventSettings = setting(EventSettings(), "Events about runs, published by MQTT.")
+    health: HealthSettings = setting(HealthSettings(), "Probes for supervisors.")
     log: LogSettings = setting(LogSettings(), "The program's own log.")
     run: RunDefaults = setting(
         RunDefaults(), "Defaults for the `run` block of every pipeline: its keys except `inputs` and `final_vars`."

@@ -15,7 +15,15 @@ from fp_events.domain.pipeline import Pipeline
 
 from .layers import Layer, Path, origin
 from .pipeline_keys import PipelineSettings
-from .project_keys import ControlSettings, EventSettings, LedgerSettings, LogSettings, MqttSettings, ProjectSettings
+from .project_keys import (
+    ControlSettings,
+    EventSettings,
+    HealthSettings,
+    LedgerSettings,
+    LogSettings,
+    MqttSettings,
+    ProjectSettings,
+)
 from .urls import without_credentials
 
 _REDACTED: Final = "***"
@@ -44,6 +52,7 @@ class Config:
     ledger: LedgerSettings = field(repr=False)
     control: ControlSettings
     events: EventSettings
+    health: HealthSettings
     log: LogSettings
     pipelines: Mapping[str, Pipeline] = field(repr=False)
     warnings: tuple[Problem, ...]

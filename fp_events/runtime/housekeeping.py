@@ -35,11 +35,13 @@ class Housekeeping:
         self._published_states: dict[str, bytes] = {}
 
     async def run(self) -> None:
-        """Rates, log lines, the confirmed mark, retained states; for ever."""
+        """Rates, log lines, watchers, the confirmed mark, retained states; for ever."""
         seconds = 0
         while True:
             self._board.sample()
             self._o.tick()
+            for watcher in self._o.watchers:
+                watcher.beat()
             self._intake.confirm()
             if seconds % STATE_EVERY == 0:
                 self.publish_states()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from fp_events.domain.health import Watcher
 from fp_events.domain.message import ConnectionStatus
 from fp_events.domain.observation import Observer, RetryRecord
 from fp_events.domain.pipeline import Pipeline
@@ -67,6 +68,8 @@ class ServiceOptions:
     on_failure: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     observers: tuple[Observer, ...] = ()
     retry_observers: tuple[Callable[[RetryRecord], None], ...] = ()
+    #: Tell supervisors how the daemon is.
+    watchers: tuple[Watcher, ...] = ()
     #: Called about once a second.
     tick: Callable[[], None] = lambda: None
     log: Log

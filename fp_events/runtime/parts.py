@@ -13,6 +13,7 @@ from fp_events.domain.records import Opened
 from .callbacks import Callbacks
 from .commands import CommandTable
 from .committer import Committer
+from .health import DaemonHealth
 from .housekeeping import Housekeeping
 from .intake import SESSION, Intake
 from .lane import Lane
@@ -20,6 +21,7 @@ from .live import PAUSED, LiveDaemon
 from .mqtt_door import MqttDoor
 from .options import ServiceOptions
 from .publisher import Publisher
+from .pulse import LoopPulse, WriterPulse
 from .router import Router
 from .runner import Runner
 from .settlement import Settlement
@@ -48,6 +50,9 @@ class Parts:
     door: MqttDoor
     board: StatusBoard
     teller: Teller
+    loop: LoopPulse
+    writer: WriterPulse
+    health: DaemonHealth
 
     def roles(self) -> dict[str, Role]:
         """What runs for ever beside the committer: one named task each."""
@@ -62,6 +67,7 @@ class Parts:
             "control": self.door.run,
             "retention": self.housekeeping.prune,
             "housekeeping": self.housekeeping.run,
+            "writer": self.writer.run,
         }
 
 
@@ -106,6 +112,9 @@ def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]
     table = CommandTable(o.ledger, live, o.formats.state_to_json)
     door = MqttDoor(names=o.names, table=table, allow=o.control or {}, reply=publisher.tell)
     board.add("control", lambda: {"mqtt": o.control is not None, "answered": door.answered, "refused": door.refused})
+    loop, writer = LoopPulse(), WriterPulse(o.ledger)
+    board.add("loop", loop.shown)
+    board.add("ledger_writer", writer.shown)
     return Parts(
         options=o,
         transport=transport,
@@ -120,6 +129,15 @@ def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]
         door=door,
         board=board,
         teller=teller,
+        loop=loop,
+        writer=writer,
+        health=DaemonHealth(
+            ledger=o.ledger,
+            transport=transport,
+            board=board,
+            writer=writer,
+            filters=[subscription.filter for subscription in router.subscriptions],
+        ),
     )
 
 

@@ -71,13 +71,23 @@ class Service:
         found = await recover(o.ledger, parts.runner)
         parts.teller.recovered(found)
         await parts.socket.open()
+        parts.loop.start()
         try:
+            for watcher in o.watchers:
+                await watcher.open(parts.health)
             for name, role in self._roles(opened, found).items():
                 roles.start_soon(role, name=name)
+            for watcher in o.watchers:
+                watcher.started()
             await self._stop.wait()
+            for watcher in o.watchers:
+                watcher.draining()
             return await drain(parts, self._stop_now)
         finally:
+            parts.loop.stop()
             with anyio.CancelScope(shield=True):
+                for watcher in o.watchers:
+                    await watcher.close()
                 await parts.socket.close()
 
     def _roles(self, opened: Opened, found: Recovered) -> dict[str, Role]:
