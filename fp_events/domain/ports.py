@@ -18,6 +18,7 @@ from .records import (
     StoredState,
 )
 from .run import Attempt, AttemptResult, PlanRef, Released
+from .schedule import StoredSchedule
 
 
 class Transport(Protocol):
@@ -93,6 +94,9 @@ class Ledger(Protocol):
 
     async def list_states(self, pipeline: str | None, *, limit: int, after: str = "") -> Sequence[StoredState]:
         """State by pipeline and key, in that order; only keys greater than `after`, for the next page of a pipeline."""
+
+    async def schedules(self) -> Sequence[StoredSchedule]:
+        """All schedules, by id."""
 
     async def runs(self, query: RunQuery) -> Sequence[StoredRun]:
         """Runs, newest first, without payloads and with their last failed attempt only."""

@@ -1,8 +1,8 @@
 """What the runtime asks a ledger to make durable, and what a ledger answers.
 
 A `Batch` is everything that all stages have waiting; it is one transaction. Within it the order is: accepts,
-claims, waits, finishes, reopened, sent, refused, resend, no longer alone, state writes, settings. A run found
-RUNNING may be claimed and finished by the same batch; else there is at most one change of a run in it.
+claims, waits, finishes, reopened, sent, refused, resend, no longer alone, state writes, settings, schedules, fired.
+A run found RUNNING may be claimed and finished by the same batch; else there is at most one change of a run in it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime
 
 from .message import Message, Publication
 from .run import Cause, Failure, Outcome, RunState
+from .schedule import ScheduleFired, ScheduleWrite
 from .values import value
 
 
@@ -177,6 +178,9 @@ class Batch:
     no_longer_alone: tuple[str, ...] = ()
     #: Operators' changes of state, outside a run.
     states: tuple[StateWrite, ...] = ()
+    schedules: tuple[ScheduleWrite, ...] = ()
+    #: Schedules that went on in time, after the changes above.
+    fired: tuple[ScheduleFired, ...] = ()
     #: Small facts by name (paused pipelines, the broker session, subscriptions); None deletes.
     settings: Mapping[str, bytes | None] = field(default_factory=dict)
     #: Messages up to this row are acknowledged beyond doubt; None: no change.

@@ -21,6 +21,7 @@ from fp_events.domain.records import (
     StoredState,
 )
 from fp_events.domain.run import RunState
+from fp_events.domain.schedule import StoredSchedule
 
 from .memory_tables import Row, Tables
 from .rules import within
@@ -92,6 +93,10 @@ class MemoryLedger:
         """As Ledger.list_states."""
         rows = (row for _, row in sorted(self._now.states.items()))
         return [row for row in rows if row.key > after and pipeline in (None, row.pipeline)][:limit]
+
+    async def schedules(self) -> Sequence[StoredSchedule]:
+        """As Ledger.schedules."""
+        return [stored for _, stored in sorted(self._now.schedules.items())]
 
     async def runs(self, query: RunQuery) -> Sequence[StoredRun]:
         """As Ledger.runs."""

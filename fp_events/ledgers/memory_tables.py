@@ -24,6 +24,7 @@ from fp_events.domain.records import (
     Wait,
 )
 from fp_events.domain.run import RunState
+from fp_events.domain.schedule import StoredSchedule
 
 from .intake import Intake
 from .rules import Counts, Facts, RedeliveryWindow, first_attempt, holds, may_claim, may_finish, may_reopen
@@ -73,6 +74,7 @@ class Tables:
     #: Identities and when they came, oldest first.
     dedup: dict[str, datetime] = field(default_factory=dict)
     settings: dict[str, bytes] = field(default_factory=dict)
+    schedules: dict[str, StoredSchedule] = field(default_factory=dict)
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
     window: RedeliveryWindow = field(default_factory=RedeliveryWindow)
     confirmed: int = 0
@@ -118,7 +120,20 @@ class Tables:
                 self.settings.pop(name, None)
             else:
                 self.settings[name] = value
+        self._schedule(batch)
         self.confirmed = max(self.confirmed, min(batch.confirmed_message_id or 0, self.next_message - 1))
+
+    def _schedule(self, batch: Batch) -> None:
+        for change in batch.schedules:
+            if change.stored is None:
+                self.schedules.pop(change.schedule_id, None)
+            else:
+                self.schedules[change.schedule_id] = change.stored
+        for fired in batch.fired:
+            if (stored := self.schedules.get(fired.schedule_id)) is not None:
+                self.schedules[fired.schedule_id] = replace(
+                    stored, last_fire_at=fired.last_fire_at, next_fire_at=fired.next_fire_at
+                )
 
     def _accept(self, accepts: Sequence[Accept]) -> tuple[Accepted, ...]:
         keys = {run.dedup_key for accept in accepts for run in accept.runs if run.dedup_key is not None}

@@ -26,6 +26,7 @@ from fp_events.domain.records import (
     StoredRun,
     StoredState,
 )
+from fp_events.domain.schedule import StoredSchedule
 
 from . import sqlite_prune as pruning
 from . import sqlite_read as reading
@@ -33,6 +34,7 @@ from .sqlite_commit import Committer
 from .sqlite_file import Lock, commit_error, connect, connect_reader, opening_error
 from .sqlite_open import become_owner, check_header, check_identity, check_whole, give_back, migrate, prepare_folder
 from .sqlite_rows import micros
+from .sqlite_schedules import read_schedules
 from .sqlite_threads import Answer, Worker
 from .sqlite_write import BatchWriter
 
@@ -122,6 +124,10 @@ class SqliteLedger:
         """As Ledger.list_states."""
         question = partial(reading.list_states, pipeline=pipeline, limit=limit, after=after)
         return await self._now.listings.ask(question)
+
+    async def schedules(self) -> Sequence[StoredSchedule]:
+        """As Ledger.schedules."""
+        return await self._now.live.ask(read_schedules)
 
     async def runs(self, query: RunQuery) -> Sequence[StoredRun]:
         """As Ledger.runs."""

@@ -12,6 +12,7 @@ from .rules import Counts, RedeliveryWindow
 from .sqlite_accept import Acceptor
 from .sqlite_changes import Changer, read_facts
 from .sqlite_rows import micros
+from .sqlite_schedules import write_schedules
 from .sqlite_statements import write_in, write_rows
 
 _REFUSED = "UPDATE outbox SET refused = v.column2 FROM ("
@@ -78,6 +79,8 @@ class BatchWriter:
             write_in(db, "UPDATE runs SET alone = 0 WHERE run_id", batch.no_longer_alone)
         if batch.settings:
             _write_settings(db, batch.settings)
+        if batch.schedules or batch.fired:
+            write_schedules(db, batch.schedules, batch.fired)
         # A mark above the last row would hide redeliveries of messages to come.
         mark = min(batch.confirmed_message_id or 0, self._acceptor.next_message - 1)
         if mark > self._mark:
