@@ -17,7 +17,7 @@ from fp_events.domain.templates import TemplateError
 from fp_events.domain.templates import parse as parse_template
 
 from .entry import Entry
-from .handler import Formats
+from .formats import Formats
 from .lane import Lane
 from .router import Target
 
@@ -28,8 +28,7 @@ class Aim:
     def __init__(self, target: Target, lane: Lane, formats: Formats) -> None:
         pipeline, trigger = target.pipeline, target.trigger
         self._lane = lane
-        self._formats = formats
-        self._format = trigger.format
+        self._decode = formats.decoder(trigger.format)
         self._pipeline = pipeline.name
         self._index = target.index
         self._topic = trigger.topic
@@ -119,7 +118,5 @@ class Aim:
     def _scope(self, message: Message, captures: Mapping[str, str]) -> Mapping[str, Any]:
         payload = None
         if self._needs_payload:
-            payload = self._formats.decode(
-                message.payload, format=self._format, content_type=message.properties.content_type
-            )
+            payload = self._decode(message.payload, message.properties.content_type)
         return {**scope_of(payload, message, captures), "pipeline": self._pipeline}

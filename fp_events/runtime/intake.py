@@ -16,7 +16,7 @@ from fp_events.domain.records import Accept, Accepted, Batch, NewRun, TransportK
 from .aim import Aim
 from .committer import Committer
 from .entry import Entry
-from .handler import Formats
+from .formats import Formats
 from .router import Match, Router, Target
 from .runner import Runner
 

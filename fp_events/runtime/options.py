@@ -14,7 +14,7 @@ from fp_events.domain.pipeline import Pipeline
 from fp_events.domain.ports import Executor, Ledger, Transport
 from fp_events.domain.records import RetentionPolicy
 
-from .handler import Formats
+from .formats import Formats
 from .limits import Limits
 from .names import Names
 from .router import Router

@@ -120,7 +120,7 @@ class Settlement:
         publications: tuple[Publication, ...] = ()
         facts = None
         if outcome is Outcome.SUCCEEDED and result is not None:
-            publications = tuple([self._stamped(pipeline, entry, result, p) for p in result.publications])
+            publications = result.publications
         elif result is not None:
             facts = _facts(result)
         dead = outcome in DEAD_LETTERS
@@ -165,35 +165,6 @@ class Settlement:
             self._publisher.tell_all([self._words.ended(record, at) for _, record in records])
         for lane, entry, finish, result in endings:
             self._settled(lane, entry, finish.outcome, result, finish.state is not None)
-
-    def _stamped(
-        self, pipeline: Pipeline, entry: Entry, result: AttemptResult, publication: Publication
-    ) -> Publication:
-        """The publication with the facts of its run as user properties (MQTT 5 only)."""
-        if not self._properties:
-            return publication
-        user = [
-            ("run_id", entry.run_id),
-            ("event_id", publication.event_id),
-            ("pipeline", pipeline.name),
-            ("version", result.version),
-        ]
-        traceparent = entry.message.properties.user_value("traceparent") if entry.message else None
-        if traceparent:
-            user.append(("traceparent", traceparent))
-        given = publication.properties
-        return Publication(
-            event_id=publication.event_id,
-            topic=publication.topic,
-            payload=publication.payload,
-            qos=publication.qos,
-            retain=publication.retain,
-            properties=Properties(
-                content_type=given.content_type,
-                message_expiry=given.message_expiry,
-                user=(*given.user, *user),
-            ),
-        )
 
     def _dead_letter(self, pipeline: Pipeline, entry: Entry, outcome: Outcome, failure: Failure | None) -> Publication:
         """The original bytes with the facts of the failure: user properties, or an envelope on MQTT 3.1.1."""
