@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer, and apt or brew for the Mosquitto broker; all else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench faults faults-short lock clean
 
 # Empty: 3.11, which all tests run on, or else the next newer one on PATH.
 PYTHON ?=
@@ -18,7 +18,7 @@ DEV := $(VENV)/.dev
 TEST_PROGRAMS := mosquitto mosquitto_pub openssl dot $(if $(filter Linux,$(shell uname)),strace)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s%s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s%s\n' "$$name" "$$what"; done
 
 demo: $(RUNTIME) ## set everything up, then show messages going through the sample pipelines
 	@scripts/ensure mosquitto || { \
@@ -40,6 +40,14 @@ check: $(DEV) ## lint, format, types, layers, lock files
 bench: $(DEV) ## measure; prints tables and writes JSON
 	@scripts/ensure mosquitto
 	$(BIN)/python -m benchmarks
+
+faults: $(DEV) ## break a daemon in every way of docs/delivery.md and count what is lost: hours; report in build/
+	@scripts/ensure $(TEST_PROGRAMS)
+	$(BIN)/python -m faults
+
+faults-short: $(DEV) ## the same in 90 seconds, each fault a few times
+	@scripts/ensure $(TEST_PROGRAMS)
+	$(BIN)/python -m faults --short
 
 # No options: an address belongs to the machine that installs.
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(UPGRADE) --quiet --generate-hashes --allow-unsafe --strip-extras \

@@ -55,10 +55,18 @@ class Daemon:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self, *, until: str = "connected") -> None:
-        """Start, and wait for a log line."""
+    @property
+    def running(self) -> bool:
+        """It was started, and its end has not been waited for."""
+        return self._process is not None
+
+    async def start(
+        self, *, until: str = "connected", environ: Mapping[str, str] | None = None, under: Sequence[str] = ()
+    ) -> None:
+        """Start, and wait for a log line; empty: for none. `environ` is for this life, `under` a program around it."""
         seen = len(self.log)
         self._process = await asyncio.create_subprocess_exec(
+            *under,
             sys.executable,
             "-m",
             "fp_events.cli",
@@ -68,12 +76,13 @@ class Daemon:
             *self._options,
             stderr=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
-            env={**os.environ, **self._environ},
+            env={**os.environ, **self._environ, **(environ or {})},
             limit=1 << 26,
         )
         self._silent = False
         self._reader = asyncio.create_task(self._read(self._process))
-        await self.logged(until, after=seen)
+        if until:
+            await self.logged(until, after=seen)
 
     async def logged(self, event: str, *, after: int = 0, where: Callable[[dict[str, Any]], bool] | None = None) -> Any:
         """Wait for a log line of an event; the line."""
@@ -172,7 +181,7 @@ async def serving(
         await daemon.start()
         yield daemon
     finally:
-        if daemon._process is not None:
+        if daemon.running:
             await daemon.kill()
 
 
