@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from fp_events.domain.errors import Undecodable
 from fp_events.domain.pipeline import Format
 
 from .binary import decode_cbor, decode_msgpack
-from .json_text import decode_json, decode_jsonlines
+from .json_text import LONG, ZEROS, decode_json, decode_jsonlines, may_be_deep
 from .limits import DEFAULT_LIMITS, Limits
 
 _CONTENT_TYPES: dict[str, Format] = {
@@ -58,6 +60,36 @@ def decode(
     return _sniffed(payload, limits) if chosen is None else _DECODERS[chosen](payload, limits)
 
 
+def decoder(
+    format: Format | None,  # noqa: A002 - as above
+    limits: Limits = DEFAULT_LIMITS,
+) -> Callable[[bytes, str | None], Any]:
+    """`decode` for one format, from payload and content type; JSON that keeps all limits takes a shorter way."""
+    if format not in (None, "json"):
+        return lambda payload, content_type: decode(payload, format=format, content_type=content_type, limits=limits)
+    sniffs, most, depth = format is None, min(limits.size, limits.items), limits.depth
+    # A depth of n takes 2n bytes.
+    shallow = 2 * depth
+
+    def decoded(payload: bytes, content_type: str | None) -> Any:
+        if len(payload) <= most and not (
+            sniffs and content_type is not None and _CONTENT_TYPES.get(content_type) != "json"
+        ):
+            try:
+                value = orjson.loads(payload)
+            except orjson.JSONDecodeError:
+                if sniffs and content_type is None and payload and not _looks_like_json(payload):
+                    return _without_structure(payload)
+            else:
+                if LONG not in payload.translate(ZEROS) and (
+                    len(payload) <= shallow or not may_be_deep(payload, depth)
+                ):
+                    return value
+        return decode(payload, format=format, content_type=content_type, limits=limits)
+
+    return decoded
+
+
 def of_content_type(content_type: str) -> Format | None:
     """The format that a content type stands for; bytes for an unknown one, None for what is no content type."""
     name = content_type.partition(";")[0].strip().lower()
@@ -80,9 +112,17 @@ def _sniffed(payload: bytes, limits: Limits) -> Any:
     try:
         return decode_json(payload, limits)
     except Undecodable:
-        # A cut-off object that silently became text would fail far from its cause.
-        if payload.lstrip()[:1] in (b"{", b"[", b'"') or _NOT_FINITE.fullmatch(payload):
+        if _looks_like_json(payload):
             raise
+    return _without_structure(payload)
+
+
+def _looks_like_json(payload: bytes) -> bool:
+    """Whether what does not parse was meant to: a cut-off object that became text would fail far from its cause."""
+    return payload.lstrip()[:1] in (b"{", b"[", b'"') or _NOT_FINITE.fullmatch(payload) is not None
+
+
+def _without_structure(payload: bytes) -> str | bytes:
     try:
         text = payload.decode()
     except UnicodeDecodeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal
 
@@ -20,6 +20,15 @@ _SHOWN = 64 * 1024
 
 JSON, TEXT, BYTES = "application/json", "text/plain; charset=utf-8", "application/octet-stream"
 
+_BYTES_LIKE = (bytes, bytearray, memoryview)
+#: Values of which no beginning is taken.
+_WHOLE = frozenset({dict, int, float, bool, type(None)})
+#: What orjson raises of a value that it does not know, and what `_default` and the values' own methods may.
+_REFUSED = (TypeError, ValueError, RecursionError)
+
+#: (values, those of them whose JSON is known) -> a JSON object.
+ValuesEncoder = Callable[[Mapping[str, Any], Mapping[str, bytes]], bytes]
+
 
 def encode(value: Any, *, nan: Literal["null", "error"] = "null") -> tuple[bytes, str]:
     """The payload of a value, and its content type.
@@ -27,7 +36,10 @@ def encode(value: Any, *, nan: Literal["null", "error"] = "null") -> tuple[bytes
     Bytes as they are, text as UTF-8, everything else as JSON. `nan`: NaN and the infinities become null, or
     are an error. Raises EncodeError.
     """
-    if isinstance(value, bytes | bytearray | memoryview):
+    kind = type(value)
+    if kind is dict or kind is list:
+        return to_json(value, nan=nan), JSON
+    if isinstance(value, _BYTES_LIKE):
         return bytes(value), BYTES
     if isinstance(value, str):
         return _checked_text(str(value.value if isinstance(value, Enum) else value)).encode(), TEXT
@@ -37,10 +49,14 @@ def encode(value: Any, *, nan: Literal["null", "error"] = "null") -> tuple[bytes
 def to_json(value: Any, *, nan: Literal["null", "error"] = "null") -> bytes:
     """JSON of any value that has a rule; raises EncodeError."""
     try:
-        text = orjson.dumps(value, default=_default, option=orjson.OPT_NON_STR_KEYS)
-    except (TypeError, ValueError, RecursionError):
-        # The other way is slow, but knows more keys, and says what is wrong.
-        return orjson.dumps(_plain_tree(value, nan_is_null=nan == "null"))
+        text = orjson.dumps(value, _default)
+    except _REFUSED:
+        try:
+            # With keys that are no text: half as fast, so not tried first.
+            text = orjson.dumps(value, _default, orjson.OPT_NON_STR_KEYS)
+        except _REFUSED:
+            # The third way is slow, but knows more keys, and says what is wrong.
+            return orjson.dumps(_plain_tree(value, nan_is_null=nan == "null"))
     if nan == "error" and b"null" in text:
         _plain_tree(value, nan_is_null=False)
     return text
@@ -62,7 +78,25 @@ def encode_values(values: Mapping[str, Any]) -> bytes:
     What cannot be encoded becomes ``{"unencodable": "<type>"}``; of a value with more than 64 KiB of JSON the
     beginning is kept, as ``{"cut": "<text>"}``.
     """
-    return orjson.dumps({_shown_name(name): orjson.Fragment(_shown(value)) for name, value in values.items()})
+    return values_encoder(tuple(values))(values, {})
+
+
+def values_encoder(names: Sequence[str]) -> ValuesEncoder:
+    """`encode_values` for these names of a plan's outputs, written for one plan once."""
+    if not names:
+        return lambda _values, _known: b"{}"
+    heads = [b"," + orjson.dumps(_shown_name(name)) + b":" for name in names]
+    heads[0] = b"{" + heads[0][1:]
+    pairs = tuple(zip(names, heads, strict=True))
+
+    def encoded(values: Mapping[str, Any], known: Mapping[str, bytes]) -> bytes:
+        parts = []
+        for name, head in pairs:
+            text = known.get(name)
+            parts.append(head + (_shown(values[name]) if text is None or len(text) > _SHOWN else text))
+        return b"".join(parts) + b"}"
+
+    return encoded
 
 
 def _shown_name(name: str) -> str:
@@ -81,6 +115,8 @@ def _shown(value: Any) -> bytes:
 
 def _head(value: Any) -> Any:
     """The beginning of a long value, still long enough to be cut: an item has two bytes of JSON at least."""
+    if type(value) in _WHOLE:
+        return value
     if isinstance(value, str | bytes | list | tuple) and not hasattr(value, "_asdict"):
         return value[: _SHOWN + 1]
     if library_of(value) in ("numpy", "pandas", "polars") and hasattr(value, "__len__"):

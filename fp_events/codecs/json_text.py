@@ -16,9 +16,9 @@ from .limits import INT_MAX, INT_MIN, Limits
 from .tree import too_deep
 
 #: Every digit becomes a 0, so that a search for a run of digits is a search for a text: a third of a regex's time.
-_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+ZEROS = bytes.maketrans(b"123456789", b"000000000")
 #: The shortest integer beyond 64 bits has 19 digits (and a minus).
-_LONG = b"0" * 19
+LONG = b"0" * 19
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(-?[0-9]+)((?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)', re.DOTALL)
 
 
@@ -30,14 +30,10 @@ def decode_json(payload: bytes, limits: Limits, name: str = "the payload", start
         value = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         raise _error(payload, error, name, start) from None
-    if _LONG in payload.translate(_DIGITS):
+    if LONG in payload.translate(ZEROS):
         _check_integers(payload, name, start)
-    # A depth of n takes 2n bytes; the count of openings is an upper bound of the depth.
-    if (
-        len(payload) > 2 * limits.depth
-        and payload.count(b"[") + payload.count(b"{") > limits.depth
-        and too_deep(value, limits.depth)
-    ):
+    # A depth of n takes 2n bytes.
+    if len(payload) > 2 * limits.depth and may_be_deep(payload, limits.depth) and too_deep(value, limits.depth):
         raise Undecodable(f"{name} is not accepted as JSON: it is nested deeper than {limits.depth} levels")
     return value
 
@@ -53,6 +49,11 @@ def decode_jsonlines(payload: bytes, limits: Limits) -> list[Any]:
             values.append(decode_json(line, limits, f"line {number} of the payload", start))
         start += len(line) + 1
     return values
+
+
+def may_be_deep(payload: bytes, depth: int) -> bool:
+    """Whether there are more openings, an upper bound of the depth, than `depth`."""
+    return payload.count(b"[") + payload.count(b"{") > depth
 
 
 def count_items(payload: bytes) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import struct
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fp_events.codecs import Limits, decode
+from fp_events.codecs import DEFAULT_LIMITS, Limits, decode, decoder
 from fp_events.domain.errors import Undecodable
 from fp_events.domain.pipeline import Format
 
@@ -413,3 +415,44 @@ def test_an_error_does_not_quote_the_payload(format_: Format | None, payload: by
         sentence = str(error)
 
     assert "hunter2" not in sentence
+
+
+SMALL = Limits(size=60, depth=3, items=20)
+PAYLOADS = st.one_of(
+    st.binary(max_size=80),
+    st.text(max_size=40).map(str.encode),
+    st.recursive(st.none() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20).map(
+        lambda value: json.dumps(value).encode()
+    ),
+)  # fmt: skip
+
+
+@given(
+    payload=PAYLOADS,
+    format_=st.sampled_from([None, *FORMATS]),
+    content_type=st.sampled_from([None, "", "application/json", "Application/JSON", "text/plain", "application/cbor", "json"]),
+    limits=st.sampled_from([DEFAULT_LIMITS, SMALL]),
+)  # fmt: skip
+@example(payload=b"18446744073709551616", format_="json", content_type=None, limits=DEFAULT_LIMITS)
+@example(payload=b"", format_=None, content_type=None, limits=DEFAULT_LIMITS)
+@example(payload=b"", format_="json", content_type=None, limits=DEFAULT_LIMITS)
+@example(payload=b"NaN", format_=None, content_type=None, limits=DEFAULT_LIMITS)
+@example(payload=b'{"a":', format_=None, content_type=None, limits=DEFAULT_LIMITS)
+@example(payload=b"[[[[1]]]]", format_=None, content_type=None, limits=SMALL)
+@example(payload=b"[" + b"0," * 20 + b"0]", format_="json", content_type=None, limits=SMALL)
+@example(payload=b"x" * 61, format_=None, content_type=None, limits=SMALL)
+@example(payload=b"[" * 100 + b"]" * 100, format_=None, content_type="application/json", limits=DEFAULT_LIMITS)
+def test_a_decoder_does_what_decode_does(
+    payload: bytes, format_: Format | None, content_type: str | None, limits: Limits
+) -> None:
+    """The same values, and the same refusals."""
+
+    def outcome(run: Callable[[], Any]) -> str:
+        try:
+            return repr(run())
+        except Undecodable as error:
+            return f"refused: {error}"
+
+    expected = outcome(lambda: decode(payload, format=format_, content_type=content_type, limits=limits))
+
+    assert expected == outcome(lambda: decoder(format_, limits)(payload, content_type))

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fp_events.codecs import EncodeError, decode, encode, encode_values
+from fp_events.codecs import EncodeError, decode, encode, encode_values, values_encoder
 from fp_events.domain.errors import FpEventsError
 
 
@@ -322,6 +322,23 @@ def test_long_values_are_cut(value: Any) -> None:
 def test_a_value_of_64_kib_is_whole() -> None:
     """The limit is of the JSON text, quotes included."""
     assert {"a": "x" * 65_534} == orjson.loads(encode_values({"a": "x" * 65_534}))
+
+
+def test_values_whose_json_is_known_are_not_encoded_again() -> None:
+    """The JSON is taken as it is, unless it is too long to be shown; values without a name are left out."""
+    values = {"a": [1], "b": {"c": 2}, "hidden": 3, "long": ["x" * 70_000]}
+
+    shown = orjson.loads(
+        values_encoder(("a", "b", "long"))(values, {"b": b'"known"', "long": encode(values["long"])[0]})
+    )
+
+    assert ({"a": [1], "b": "known"}, ["cut"]) == ({name: shown[name] for name in ("a", "b")}, list(shown.pop("long")))
+    assert ["a", "b"] == list(shown)
+
+
+def test_no_values_are_an_empty_object() -> None:
+    """A plan whose outputs are all state shows nothing."""
+    assert b"{}" == values_encoder(())({"a": 1}, {}) == encode_values({})
 
 
 def test_importing_the_codecs_imports_no_heavy_library() -> None:
