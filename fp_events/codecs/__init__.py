@@ -1,7 +1,7 @@
 """Payload formats: bytes to values and back. No pickle, no type names, nothing that could run code."""
 
 from .decoding import decode, decoder
-from .encoding import encode, encode_values, values_encoder
+from .encoding import encode, values_encoder
 from .errors import EncodeError
 from .limits import DEFAULT_LIMITS, Limits
 from .state import decode_state, encode_state, state_to_json
@@ -15,7 +15,6 @@ __all__ = [
     "decoder",
     "encode",
     "encode_state",
-    "encode_values",
     "state_to_json",
     "values_encoder",
 ]

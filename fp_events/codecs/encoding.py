@@ -72,17 +72,12 @@ def _plain_tree(value: Any, *, nan_is_null: bool) -> Any:
         raise EncodeError(what) from error
 
 
-def encode_values(values: Mapping[str, Any]) -> bytes:
-    """A JSON object of a plan's outputs, to be shown; never fails.
+def values_encoder(names: Sequence[str]) -> ValuesEncoder:
+    """The function that makes a JSON object of these of a plan's outputs, to be shown; it never fails.
 
     What cannot be encoded becomes ``{"unencodable": "<type>"}``; of a value with more than 64 KiB of JSON the
     beginning is kept, as ``{"cut": "<text>"}``.
     """
-    return values_encoder(tuple(values))(values, {})
-
-
-def values_encoder(names: Sequence[str]) -> ValuesEncoder:
-    """`encode_values` for these names of a plan's outputs, written for one plan once."""
     if not names:
         return lambda _values, _known: b"{}"
     heads = [b"," + orjson.dumps(_shown_name(name)) + b":" for name in names]

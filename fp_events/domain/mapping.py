@@ -1,4 +1,4 @@
-"""From a message to a plan's inputs.
+"""Paths from a message to a value.
 
 A path in a map is rooted at `payload` (decoded), `topic` (its text; ``topic.line``: a capture) or
 `message`; ``?? <JSON>`` after it is what to take where the path leads nowhere: ``payload.value ?? 0``.
@@ -7,7 +7,7 @@ A path in a map is rooted at `payload` (decoded), `topic` (its text; ``topic.lin
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -15,13 +15,9 @@ from typing import Any, Literal, cast
 from .errors import InputInvalid
 from .message import Message
 from .paths import Missing, check_message_path, split_path, walk
-from .pipeline import Trigger
 from .topic_filter import RESERVED_NAMES, shown
 
 Root = Literal["payload", "topic", "message"]
-
-#: (decoded payload, message, captures) -> inputs by name. Raises InputInvalid.
-Mapper = Callable[[Any, Message, Mapping[str, str]], dict[str, Any]]
 
 
 class _NoDefault:
@@ -105,52 +101,3 @@ def _split_default(text: str) -> tuple[str, bool, str]:
         if not quoted and text.startswith("??", place):
             return text[:place].strip(), True, text[place + 2 :].strip()
     return text.strip(), False, ""
-
-
-def compile_inputs(trigger: Trigger, wanted: Collection[str]) -> Mapper:
-    """The function that makes the inputs of one trigger's messages; `wanted`: the inputs that the plan has.
-
-    With a map: the mapped names, no others. With `spread`: the payload's fields as far as they are wanted,
-    and the mapped names on top. With neither: `payload`, the captures and `message`, as far as wanted.
-    Raises ValueError for a path that cannot be read.
-    """
-    paths = [(name, parse_path(text)) for name, text in (trigger.map or {}).items()]
-    names = frozenset(wanted)
-    if trigger.spread:
-        return lambda payload, message, captures: {
-            **_spread(payload, names),
-            **_mapped(paths, payload, message, captures),
-        }
-    if trigger.map is not None:
-        return lambda payload, message, captures: _mapped(paths, payload, message, captures)
-    return _plain(names)
-
-
-def _mapped(
-    paths: list[tuple[str, Path]], payload: Any, message: Message, captures: Mapping[str, str]
-) -> dict[str, Any]:
-    scope = scope_of(payload, message, captures)
-    return {name: path.get(scope) for name, path in paths}
-
-
-def _spread(payload: Any, names: frozenset[str]) -> dict[str, Any]:
-    if not isinstance(payload, Mapping):
-        raise InputInvalid(
-            f"the payload is a {type(payload).__name__}, not an object whose fields could become inputs",
-            where="spread",
-        )
-    return {name: payload[name] for name in names if name in payload}
-
-
-def _plain(names: frozenset[str]) -> Mapper:
-    with_payload, with_message = "payload" in names, "message" in names
-
-    def inputs(payload: Any, message: Message, captures: Mapping[str, str]) -> dict[str, Any]:
-        found: dict[str, Any] = {name: value for name, value in captures.items() if name in names}
-        if with_payload:
-            found["payload"] = payload
-        if with_message:
-            found["message"] = message
-        return found
-
-    return inputs

@@ -78,7 +78,7 @@ def _step(value: Any, part: str, so_far: str) -> Any:
     names = _declared(value)
     if part in names:
         return getattr(value, part)
-    if isinstance(value, list | tuple) and _is_index(part):
+    if isinstance(value, list | tuple) and is_index(part):
         if -len(value) <= int(part) < len(value):
             return value[int(part)]
         raise Missing(f"{so_far} has no item {part}, it has {len(value)}")
@@ -89,7 +89,7 @@ def _entry(value: Mapping[Any, Any], part: str, so_far: str) -> Any:
     if part in value:
         return value[part]
     # MessagePack and CBOR know maps with integer keys.
-    if _is_index(part) and int(part) in value:
+    if is_index(part) and int(part) in value:
         return value[int(part)]
     raise Missing(f"{so_far} has no {part!r}")
 
@@ -117,7 +117,8 @@ def _declared(value: Any) -> Sequence[str]:
     return tuple(getattr(kind, "_fields", ())) if isinstance(value, tuple) else ()
 
 
-def _is_index(part: str) -> bool:
+def is_index(part: str) -> bool:
+    """Whether a part may be the place of an item in a list."""
     return part.removeprefix("-").isdecimal() and part.isascii() and len(part) <= 10
 
 

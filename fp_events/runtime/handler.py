@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from fp_events.domain.errors import FpEventsError, InputInvalid, Rejected
-from fp_events.domain.mapping import compile_inputs, scope_of
-from fp_events.domain.message import Properties, Publication
-from fp_events.domain.pipeline import Format, Output, Pipeline
+from fp_events.domain.errors import InputInvalid, Rejected
+from fp_events.domain.inputs import Mapper, compile_inputs
+from fp_events.domain.mapping import scope_of
+from fp_events.domain.message import Publication
+from fp_events.domain.pipeline import Pipeline, Trigger
 from fp_events.domain.ports import Plan
-from fp_events.domain.run import Attempt, AttemptResult, Ended, Failure
-from fp_events.domain.templates import Template, TemplateError, parse, parse_topic
+from fp_events.domain.run import Attempt, AttemptResult, Ended
+from fp_events.domain.templates import TemplateError, parse
 
-#: Lines of a traceback that are kept, from its end.
-TRACEBACK_LINES = 60
-MESSAGE_LENGTH = 4_000
-
-
-class Formats(Protocol):
-    """What a handler needs of the codecs."""
-
-    def decode(self, payload: bytes, *, format: Format | None, content_type: str | None) -> Any:  # noqa: A002 - the field's name
-        """The payload's value; raises Undecodable."""
-
-    def encode(self, value: Any, *, nan: Literal["null", "error"] = ...) -> tuple[bytes, str]:
-        """Bytes to publish and their content type."""
-
-    def encode_values(self, values: Mapping[str, Any]) -> bytes:
-        """JSON of a plan's outputs, for `runs show`; never raises."""
-
-    def encode_state(self, values: dict[str, Any]) -> bytes:
-        """State to keep."""
-
-    def decode_state(self, data: bytes) -> dict[str, Any]:
-        """State as it was kept."""
+from .failures import failure_of
+from .formats import Formats
+from .outputs import CompiledOutput
 
 
 class PlanSource(Protocol):
@@ -60,13 +41,21 @@ class _Compiled:
     """A plan with what belongs to its inputs and outputs."""
 
     plan: Plan
+    version: str
     wanted: frozenset[str]
     #: `params` and `run.inputs`, as far as the plan asks for them.
     base: Mapping[str, Any]
-    mappers: tuple[Callable[..., dict[str, Any]], ...]
-    outputs: tuple[tuple[Output, Template | None], ...]
-    #: Outputs shown by `runs show`: all but state.
-    shown: tuple[str, ...]
+    #: By trigger: `base` and what a message gives on top of it.
+    mappers: tuple[Mapper, ...]
+    outputs: tuple[CompiledOutput, ...]
+    #: Some output's topic needs more than captures.
+    needs_scope: bool
+    #: Encodes what `runs show` shows: all outputs of the plan but state.
+    encode_values: Callable[[Mapping[str, Any], Mapping[str, bytes]], bytes]
+
+
+#: A plan, its inputs, and the scope of topic templates; None: the captures are enough.
+_Ready = tuple[_Compiled, dict[str, Any], dict[str, Any] | None]
 
 
 class PipelineHandler:
@@ -87,19 +76,17 @@ class PipelineHandler:
         self._formats = formats
         self._result_topic = result_topic
         self._publishes = publishes
+        self._decoders = tuple(formats.decoder(trigger.format) for trigger in pipeline.triggers)
         self._default = self._compile(plans.plan(pipeline), pipeline.final_vars)
-
-    @property
-    def is_async(self) -> bool:
-        """Some node of the plan awaits."""
-        return self._default.plan.is_async
+        #: Some node of the plan awaits.
+        self.is_async = self._default.plan.is_async
 
     def handle(self, attempt: Attempt) -> AttemptResult:
         """Run one attempt on the calling thread."""
         started_at, started = datetime.now(UTC), time.perf_counter()
         compiled = self._default
         try:
-            compiled, inputs, scope = self._inputs(attempt)
+            compiled, inputs, scope = self._ready(attempt)
             values = compiled.plan.execute(inputs)
             return self._returned(attempt, compiled, values, scope, started_at, started)
         except BaseException as error:  # noqa: BLE001 - a plan's SystemExit must not end a worker
@@ -112,7 +99,7 @@ class PipelineHandler:
         started_at, started = datetime.now(UTC), time.perf_counter()
         compiled = self._default
         try:
-            compiled, inputs, scope = self._inputs(attempt)
+            compiled, inputs, scope = self._ready(attempt)
             plan = compiled.plan
             values = await plan.execute_async(inputs) if plan.is_async else plan.execute(inputs)
             return self._returned(attempt, compiled, values, scope, started_at, started)
@@ -127,22 +114,42 @@ class PipelineHandler:
         base = {name: value for name, value in {**pipeline.params, **pipeline.inputs}.items() if name in wanted}
         # A key's first run: None, or the parameter's own default where it has one.
         base |= dict.fromkeys((name for name in pipeline.state.values() if plan.inputs.get(name)), None)
-        computed = set(plan.outputs)
+        computed = set(plan.outputs) if self._publishes else set()
+        facts = (("pipeline", pipeline.name), ("version", plan.ref.version))
+        outputs = tuple(
+            CompiledOutput(output, self._result_topic(output.node), self._formats, facts)
+            for output in pipeline.outputs
+            if output.node in computed
+        )
+        shown = tuple(name for name in plan.outputs if name not in pipeline.state or name in asked)
         return _Compiled(
             plan=plan,
+            version=plan.ref.version,
             wanted=wanted,
             base=base,
-            mappers=tuple(compile_inputs(trigger, wanted) for trigger in pipeline.triggers),
-            outputs=tuple(
-                (output, parse_topic(output.topic) if output.topic else None)
-                for output in pipeline.outputs
-                if output.node in computed and self._publishes
-            ),
-            shown=tuple(name for name in plan.outputs if name not in pipeline.state or name in asked),
+            mappers=tuple(compile_inputs(trigger, wanted, base) for trigger in pipeline.triggers),
+            outputs=outputs,
+            needs_scope=any(output.needs_scope for output in outputs),
+            encode_values=self._formats.values_encoder(shown),
         )
 
-    def _inputs(self, attempt: Attempt) -> tuple[_Compiled, dict[str, Any], dict[str, Any]]:
-        """The plan, its inputs (command > map > run.inputs > params), and the scope of topic templates."""
+    def _ready(self, attempt: Attempt) -> _Ready:
+        """What is needed to execute an attempt's plan."""
+        message, compiled = attempt.message, self._default
+        if message is None or attempt.trigger is None or attempt.request:
+            return self._asked(attempt)
+        trigger = self._pipeline.triggers[attempt.trigger]
+        payload = self._decoders[attempt.trigger](message.payload, message.properties.content_type)
+        if trigger.key is not None and attempt.key is None:
+            self._must_have_key(attempt, trigger, payload)
+        inputs = compiled.mappers[attempt.trigger](payload, message, attempt.captures)
+        if self._pipeline.state:
+            self._add_state(attempt, compiled, inputs)
+        scope = self._scope(attempt, scope_of(payload, message, attempt.captures)) if compiled.needs_scope else None
+        return compiled, inputs, scope
+
+    def _asked(self, attempt: Attempt) -> _Ready:
+        """The same for a run that a command asked for, or the calendar: command > map > run.inputs > params."""
         compiled = self._default
         request: dict[str, Any] = json.loads(attempt.request) if attempt.request else {}
         if request.get("final_vars") or request.get("config"):
@@ -150,79 +157,78 @@ class PipelineHandler:
             plan = self._plans.plan(self._pipeline, final_vars=final_vars, config=config)
             compiled = self._compile(plan, final_vars or self._pipeline.final_vars)
         inputs = dict(compiled.base)
-        message = attempt.message
         scope: dict[str, Any] = {}
+        message = attempt.message
         if message is not None and attempt.trigger is not None:
             trigger = self._pipeline.triggers[attempt.trigger]
-            payload = self._formats.decode(
-                message.payload, format=trigger.format, content_type=message.properties.content_type
-            )
+            payload = self._decoders[attempt.trigger](message.payload, message.properties.content_type)
             scope = scope_of(payload, message, attempt.captures)
             if trigger.key is not None and attempt.key is None:
-                _must_have_key(trigger.key, {**scope, "pipeline": self._pipeline.name})
-            inputs.update(compiled.mappers[attempt.trigger](payload, message, attempt.captures))
+                self._must_have_key(attempt, trigger, payload)
+            inputs = compiled.mappers[attempt.trigger](payload, message, attempt.captures)
         inputs.update(request.get("inputs") or {})
         # Without a message there are no captures: inputs of the same name fill a topic's placeholders.
         scope = scope or dict(inputs)
+        self._add_state(attempt, compiled, inputs)
+        return compiled, inputs, self._scope(attempt, scope)
+
+    def _scope(self, attempt: Attempt, scope: dict[str, Any]) -> dict[str, Any]:
+        return {**scope, "pipeline": self._pipeline.name, "key": attempt.key or ""}
+
+    def _add_state(self, attempt: Attempt, compiled: _Compiled, inputs: dict[str, Any]) -> None:
         if self._pipeline.state and attempt.state is not None:
             state = self._formats.decode_state(attempt.state)
             inputs.update(
                 (name, state.get(node)) for node, name in self._pipeline.state.items() if name in compiled.wanted
             )
-        scope["pipeline"] = self._pipeline.name
-        scope["key"] = attempt.key or ""
-        return compiled, inputs, scope
+
+    def _must_have_key(self, attempt: Attempt, trigger: Trigger, payload: Any) -> None:
+        """Explain why a message got no key: without one its order, and whose state it is, are unknown."""
+        assert attempt.message is not None
+        assert trigger.key is not None
+        scope = scope_of(payload, attempt.message, attempt.captures)
+        try:
+            parse(trigger.key).render({**scope, "pipeline": self._pipeline.name})
+        except TemplateError as error:
+            raise InputInvalid(str(error), where=f"key {trigger.key}") from None
 
     def _returned(
         self,
         attempt: Attempt,
         compiled: _Compiled,
         values: dict[str, Any],
-        scope: dict[str, Any],
+        scope: dict[str, Any] | None,
         started_at: datetime,
         started: float,
     ) -> AttemptResult:
         publications: list[Publication] = []
-        for output, topic in compiled.outputs:
+        #: Node -> JSON of its value, so that it is encoded once.
+        known: dict[str, bytes] = {}
+        for output in compiled.outputs:
             value = values[output.node]
             if value is None:
                 continue
-            for item in _items(output, value):
-                publications.append(self._publication(attempt, output, topic, item, scope, len(publications)))
+            if output.each:
+                for item in output.items(value):
+                    publications.append(output.publication(attempt, item, scope, len(publications))[0])
+                continue
+            publication, text = output.publication(attempt, value, scope, len(publications))
+            publications.append(publication)
+            if text is not None:
+                known[output.node] = text
         state = None
         if self._pipeline.state:
             state = self._formats.encode_state({node: values[node] for node in self._pipeline.state if node in values})
-        shown = {name: values[name] for name in compiled.shown}
         return AttemptResult(
             run_id=attempt.run_id,
             number=attempt.number,
             ended=Ended.RETURNED,
-            version=compiled.plan.ref.version,
+            version=compiled.version,
             started_at=started_at,
             duration=time.perf_counter() - started,
             publications=tuple(publications),
-            values=self._formats.encode_values(shown),
+            values=compiled.encode_values(values, known),
             state=state,
-        )
-
-    def _publication(
-        self, attempt: Attempt, output: Output, topic: Template | None, value: Any, scope: dict[str, Any], index: int
-    ) -> Publication:
-        try:
-            text = topic.render_topic({**scope, "value": value}) if topic else self._result_topic(output.node)
-            payload, content_type = self._formats.encode(value, nan=output.nan)
-        except FpEventsError as error:
-            error.where = error.where or f"output '{output.node}'"
-            raise
-        expiry = None if output.expires_after is None else max(1, round(output.expires_after))
-        return Publication(
-            # The same for every attempt: a receiver that has seen it may drop the second one.
-            event_id=f"{attempt.run_id}:{index}",
-            topic=text,
-            payload=payload,
-            qos=output.qos,
-            retain=output.retain,
-            properties=Properties(content_type=content_type, message_expiry=expiry),
         )
 
     def _failed(
@@ -237,53 +243,8 @@ class PipelineHandler:
             run_id=attempt.run_id,
             number=attempt.number,
             ended=Ended.REJECTED if isinstance(error, Rejected) else Ended.RAISED,
-            version=compiled.plan.ref.version,
+            version=compiled.version,
             started_at=started_at,
             duration=time.perf_counter() - started,
             failure=failure_of(error, node=compiled.plan.failed_node(error)),
         )
-
-
-def _must_have_key(key: str, scope: Mapping[str, Any]) -> None:
-    """Explain why a message got no key: without one its order, and whose state it is, are unknown."""
-    try:
-        parse(key).render(scope)
-    except TemplateError as error:
-        raise InputInvalid(str(error), where=f"key {key}") from None
-
-
-def _items(output: Output, value: Any) -> Iterable[Any]:
-    """What an output publishes of a value: the value, or with `each` its items (rows, of a table) but None."""
-    if not output.each:
-        return (value,)
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):
-        value = value.to_dict("records")
-    elif hasattr(value, "tolist"):
-        value = value.tolist()
-    if not isinstance(value, list | tuple | set | frozenset | Iterator):
-        kind = type(value).__name__
-        raise TypeError(f"output '{output.node}': `each: true` needs a list, and the node returned {kind}")
-    return (item for item in value if item is not None)
-
-
-def failure_of(error: BaseException, *, node: str = "") -> Failure:
-    """The facts of an exception, as text."""
-    lines = traceback.format_exception(error)
-    return Failure(
-        type=_name(type(error)),
-        message=_text(error)[:MESSAGE_LENGTH],
-        lineage=tuple(_name(cls) for cls in type(error).__mro__ if cls is not object),
-        node=node,
-        traceback="".join(lines[-TRACEBACK_LINES:]),
-    )
-
-
-def _name(cls: type) -> str:
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a user's __str__ may raise anything
-        return "(its message cannot be printed)"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from fp_events.domain.errors import InputInvalid
-from fp_events.domain.mapping import compile_inputs, parse_path, scope_of
+from fp_events.domain.inputs import compile_inputs
+from fp_events.domain.mapping import parse_path, scope_of
 from fp_events.domain.message import Message, Properties
 from fp_events.domain.pipeline import Trigger
 
@@ -62,8 +65,11 @@ PAYLOAD = {"value": 1, "values": [1, [2, 3]], "a.b": {"c": 4}, "null": None, "0"
     ],
 )
 def test_a_path_leads_to_its_value(text: str, expected: Any) -> None:
-    """Roots, names, quotes, items, message fields and defaults."""
+    """Roots, names, quotes, items, message fields and defaults; the same where it is compiled."""
+    inputs = compile_inputs(Trigger(topic="a", map={"x": text}), {"x"})
+
     assert expected == parse_path(text).get(scope_of(PAYLOAD, MESSAGE, {"line": "l3"}))
+    assert {"x": expected} == inputs(PAYLOAD, MESSAGE, {"line": "l3"})
 
 
 @pytest.mark.parametrize(
@@ -92,6 +98,29 @@ def test_a_path_that_leads_nowhere_names_itself(text: str, words: str) -> None:
         path.get(scope_of(PAYLOAD, MESSAGE, {}))
 
     assert words in str(caught.value)
+    with pytest.raises(InputInvalid, match=re.escape(str(caught.value))):
+        compile_inputs(Trigger(topic="a", map={"x": text}), {"x"})(PAYLOAD, MESSAGE, {})
+
+
+@pytest.mark.parametrize(
+    "payload", [None, 1, True, "x in a text", b"x", [], ["x"], {}, {"x": {}}, {"x": {"y": [{"z": 1}]}}]
+)
+@pytest.mark.parametrize(
+    "text", ["payload.x", "payload.x ?? 0", "payload.x ?? []", "payload.x.y ?? 0", "payload.0 ?? 1", "payload.x.y[0].z"]
+)
+def test_a_compiled_map_takes_any_payload(payload: Any, text: str) -> None:
+    """Whatever a message holds, code says what `Path.get` says."""
+
+    def outcome(run: Callable[[], Any]) -> Any:
+        try:
+            return run()
+        except InputInvalid as error:
+            return f"refused: {error}"
+
+    compiled = compile_inputs(Trigger(topic="a", map={"x": text}), {"x"}, {"base": 1})
+    expected = outcome(lambda: {"base": 1, "x": parse_path(text).get(scope_of(payload, MESSAGE, {}))})
+
+    assert expected == outcome(lambda: compiled(payload, MESSAGE, {}))
 
 
 @pytest.mark.parametrize(
@@ -132,9 +161,23 @@ def test_a_default_cannot_be_changed_by_a_run() -> None:
     path = parse_path("payload.x ?? []")
     scope = scope_of({}, MESSAGE, {})
 
-    path.get(scope).append(1)
+    inputs = compile_inputs(Trigger(topic="a", map={"x": "payload.x ?? []"}), {"x"})
 
-    assert [] == path.get(scope)
+    path.get(scope).append(1)
+    inputs({}, MESSAGE, {})["x"].append(1)
+
+    assert ([], {"x": []}) == (path.get(scope), inputs({}, MESSAGE, {}))
+
+
+@pytest.mark.parametrize("trigger", [{}, {"spread": True}, {"map": {"line": "topic.line"}}])
+def test_inputs_lie_on_top_of_what_is_configured(trigger: dict[str, Any]) -> None:
+    """A message's values win over those of the configuration, which stays as it is."""
+    base = {"line": "configured", "limit": 5}
+    inputs = compile_inputs(Trigger(topic="plant/{line}/t", **trigger), {"line", "limit"}, base)
+
+    made = inputs({"line": "l3"}, MESSAGE, {"line": "l3"})
+
+    assert ({"line": "l3", "limit": 5}, {"line": "configured", "limit": 5}) == (made, base)
 
 
 @pytest.mark.parametrize(
