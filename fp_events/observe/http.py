@@ -66,13 +66,16 @@ class HttpResponder:
                 if len(self._clients) <= MOST_CLIENTS:
                     writer.write(self._answer(await _head(reader)))
                     await writer.drain()
+                writer.close()
+                await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # the client went away, or is too slow
         except asyncio.CancelledError:
             pass  # `close`; asyncio's own streams would log it as an error
         finally:
+            writer.transport.abort()
             with suppress(OSError):
-                writer.close()
+                await writer.wait_closed()
 
     def _answer(self, head: bytes | None) -> bytes:
         if head is None:
