@@ -31,6 +31,7 @@ from . import (
     project,
     publish,
     runs,
+    runs_again,
     serve,
     state,
     status,
@@ -119,7 +120,19 @@ for _panel, _commands in _COMMANDS:
     for _name, _function in _commands.items():
         app.command(_name, rich_help_panel=_panel)(_function)
 
-_group("runs", "Runs: what ran, on what, and how it ended.", _RUNS, {"list": runs.list_runs, "show": runs.show})
+_group(
+    "runs",
+    "Runs: what ran, on what, and how it ended.",
+    _RUNS,
+    {
+        "list": runs.list_runs,
+        "show": runs.show,
+        "cancel": runs_again.cancel,
+        "retry": runs_again.retry,
+        "replay": runs_again.replay,
+        "purge": runs_again.purge,
+    },
+)
 _group(
     "dlq",
     "Dead letters: messages whose run failed. Nothing is lost: look, mend, retry.",

@@ -11,6 +11,7 @@ from .arguments import BeforeOption, LimitOption, PipelineOption
 from .daemon import call
 from .invocation import Invocation
 from .known import expect_known
+from .many import KeyOption, OutcomeOption, SinceOption, StateOption, UntilOption, filters
 from .output import (
     Column,
     Format,
@@ -51,33 +52,20 @@ def list_runs(
     context: typer.Context,
     *,
     pipeline: PipelineOption = None,
-    state: Annotated[
-        str | None, typer.Option("--state", help="Only runs that are queued, running, waiting or finished.")
-    ] = None,
-    outcome: Annotated[
-        str | None,
-        typer.Option(
-            "--outcome",
-            help="Only runs that ended so: succeeded, failed, timed_out, expired, rejected, skipped, cancelled.",
-        ),
-    ] = None,
-    key: Annotated[str | None, typer.Option("--key", help="Only runs of this key.")] = None,
+    state: StateOption = None,
+    outcome: OutcomeOption = None,
+    key: KeyOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: LimitOption = 50,
     before: BeforeOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """List runs, the newest first."""
     invocation: Invocation = context.obj
+    asked = filters(pipeline=pipeline, state=state, outcome=outcome, key=key, since=since, until=until)
     config = invocation.config()
-    asked = {
-        "pipeline": pipeline,
-        "state": state,
-        "outcome": outcome,
-        "key": key,
-        "limit": limit,
-        "before": before,
-    }
-    found = call(config, "runs.list", asked)
+    found = call(config, "runs.list", {**asked, "limit": limit, "before": before})
     if not found["runs"]:
         expect_known(config, pipeline)
     show_rows(found["runs"], COLUMNS, form=form, ids=run_id, empty="no runs")
@@ -112,7 +100,7 @@ def show_run(found: Mapping[str, Any], form: Format) -> None:
 
 
 def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    names = ("run_id", "pipeline", "version", "cause", "trigger", "key")
+    names = ("run_id", "pipeline", "version", "cause", "trigger", "key", "replay_of")
     times = ("created_at", "started_at", "finished_at", "due_at", "deadline_at", "expires_at")
     facts = [(name.removesuffix("_id"), _text(run.get(name))) for name in names]
     facts.insert(1, ("outcome", _text(run.get("outcome") or run.get("state"))))

@@ -10,9 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from . import arguments
-from .arguments import ConfigOption, FinalVarOption, InputOption, InputsOption, PipelineArgument
+from .arguments import (
+    ConfigOption,
+    FinalVarOption,
+    InputOption,
+    InputsOption,
+    JitterOption,
+    MaxRetriesOption,
+    PipelineArgument,
+)
 from .daemon import call
 from .invocation import Invocation
+from .moments import moment, seconds
 from .output import Format, FormatOption, console, note, show_value, to_json
 
 #: Outcome -> how a sentence goes on after "the run".
@@ -36,6 +45,24 @@ def trigger(
     settings: ConfigOption = None,
     key: Annotated[str | None, typer.Option("--key", help="The run's key, for order and state.")] = None,
     run_id: Annotated[str | None, typer.Option("--run-id", help="An id of your own; default: a new one.")] = None,
+    run_at: Annotated[
+        str | None, typer.Option("--run-at", metavar="TIME", help="Start then: an ISO time; without zone, local.")
+    ] = None,
+    run_in: Annotated[str | None, typer.Option("--run-in", metavar="DURATION", help="Start after 90s, 2h30m.")] = None,
+    deadline: Annotated[
+        str | None, typer.Option("--deadline", metavar="DURATION", help="The run ends timed_out after this.")
+    ] = None,
+    priority: Annotated[
+        int | None, typer.Option("--priority", min=0, max=9, help="Higher ones start first; default 0.")
+    ] = None,
+    max_retries: MaxRetriesOption = None,
+    retry_delay: Annotated[
+        str | None, typer.Option("--retry-delay", metavar="DURATION", help="Between the attempts.")
+    ] = None,
+    jitter_factor: JitterOption = None,
+    attempt_timeout: Annotated[
+        str | None, typer.Option("--attempt-timeout", metavar="DURATION", help="For each attempt.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run; the exit code tells how it ended.")] = False,
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer than this.")
@@ -54,6 +81,14 @@ def trigger(
         "config": arguments.assignments(settings, "--config") or None,
         "key": key,
         "run_id": run_id,
+        "run_at": moment(run_at, "--run-at"),
+        "run_in": seconds(run_in, "--run-in"),
+        "deadline": seconds(deadline, "--deadline"),
+        "priority": priority,
+        "max_retries": max_retries,
+        "retry_delay": seconds(retry_delay, "--retry-delay"),
+        "jitter_factor": jitter_factor,
+        "timeout": seconds(attempt_timeout, "--attempt-timeout"),
         "wait": wait or None,
         "timeout_s": timeout,
     }

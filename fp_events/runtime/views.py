@@ -49,6 +49,7 @@ def run_row(run: StoredRun) -> dict[str, Any]:
 
 def run_whole(run: StoredRun) -> dict[str, Any]:
     """A run with its cause, inputs, attempts and outputs."""
+    request = json.loads(run.request) if run.request else None
     return {
         **run_row(run),
         "deadline_at": moment(run.deadline_at),
@@ -56,7 +57,8 @@ def run_whole(run: StoredRun) -> dict[str, Any]:
         "crashes": run.crashes,
         "version": run.version,
         "captures": dict(run.captures),
-        "request": json.loads(run.request) if run.request else None,
+        "request": request,
+        "replay_of": request.get("replay_of") if request else None,
         "message": None if run.message is None else _message(run.message),
         "attempts": [_attempt(attempt) for attempt in run.attempts],
         "values": json.loads(run.values) if run.values else None,
