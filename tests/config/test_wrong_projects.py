@@ -21,6 +21,14 @@ CASES: dict[str, tuple[str, str]] = {
         f"{P}:1: FlowerPower's job queue is replaced by the daemon's ledger; remove the `job_queue` block",
     ),
     "http": ("http: {listen: 8080}\n", f"{P}:1: `http` is not available in this version; remove it"),
+    "probes": (
+        "health: {bind: here}\n",
+        f'{P}:1: health.bind: expected an address such as "127.0.0.1:8080", or a port',
+    ),
+    "probes' port": (
+        "health: {bind: 70000}\n",
+        f'{P}:1: health.bind: expected an address such as "127.0.0.1:8080", or a port',
+    ),
     "client": ("mqtt: {client: native}\n", f"{P}:1: mqtt: `client` is not available in this version; remove it"),
     "hmac": (
         "control: {hmac_key_file: /k}\n",
