@@ -58,6 +58,7 @@ class Ender:
         while True:
             results = await executor.results()
             lanes = {}
+            sample: dict[Lane, float] = {}
             for result in results:
                 if isinstance(result, Released):
                     entry = self._abandoned.pop((result.run_id, result.number), None)
@@ -70,8 +71,11 @@ class Ender:
                 if isinstance(result, Released):
                     self._released(lane, entry)
                 elif entry.phase is Phase.EXECUTING and entry.attempt == result.number:
+                    sample[lane] = result.duration
                     self._end(lane, entry, result)
             self._moved.set()
+            for lane, seconds in sample.items():
+                lane.measure(seconds)
             for lane in lanes.values():
                 self._starter.pump(lane)
 

@@ -19,6 +19,10 @@ from .entry import Entry, Phase
 DEFAULT_CONCURRENCY = 64
 #: Runs behind another of their key that are claimed with it, so that a key's runs do not wait for a commit each.
 CLAIM_AHEAD = 32
+#: Runs of a trigger that are claimed as they are accepted although no worker is free yet: as many as one worker
+#: ends in so many seconds, so that fast runs need no claim of their own and a crash meets few that had not begun.
+CLAIM_SECONDS = 0.01
+MOST_CLAIMED = 1_000
 #: Keys, and bytes of their state, that stay in memory when nothing runs for them.
 REMEMBERED_KEYS = 50_000
 REMEMBERED_BYTES = 64 * 1024 * 1024
@@ -130,6 +134,9 @@ class Lane:
         #: Key -> its runs, the first of which may run.
         self.keys: dict[str, deque[Entry]] = {}
         self.states = KeyStates()
+        #: Seconds of an attempt, a moving average; None: not measured yet.
+        self._pace: float | None = None
+        self._surplus = 0
         #: Since the start of the daemon.
         self.outcomes: Counter[Outcome] = Counter()
         self.last: RunRecord | None = None
@@ -150,12 +157,17 @@ class Lane:
 
         `ahead`: runs of its trigger that are accepted in the same burst and not in the lane yet.
         """
-        if self.paused or ahead >= queue.limit:
+        if self.paused:
             return False
         line = self.keys.get(key) if key is not None else None
         if line:
             return len(line) + ahead < CLAIM_AHEAD and line[0].phase is not Phase.WAITING
-        return queue.executing + len(queue.ready) + ahead < queue.limit
+        return queue.executing + len(queue.ready) + ahead < queue.limit + self._surplus
+
+    def measure(self, seconds: float) -> None:
+        """An attempt took so long; a sample now and then is enough."""
+        self._pace = seconds if self._pace is None else 0.8 * self._pace + 0.2 * seconds
+        self._surplus = min(MOST_CLAIMED, int(CLAIM_SECONDS / max(self._pace, 1e-6)))
 
     def add(self, entry: Entry) -> None:
         """Take a run in: behind its key, or into its trigger's queue."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from fp_events.domain.message import Confirmation, Confirmed, Publication
@@ -17,6 +17,8 @@ from .patience import patiently
 
 #: Publications handed to the transport at a time, and their bytes.
 BURST = 500
+#: Bursts that the transport has at a time.
+UNDER_WAY = 8
 BURST_BYTES = 4 * 1024 * 1024
 #: Rows read from the ledger at a time.
 PAGE = 2_000
@@ -53,6 +55,10 @@ class Publisher:
         self._wake = asyncio.Event()
         self._wake.set()
         self._idle = asyncio.Event()
+        #: Bursts that the transport has, oldest first.
+        self._under_way: deque[tuple[list[Publication], asyncio.Task[Sequence[Confirmation]]]] = deque()
+        #: Publications of theirs that the broker has not answered.
+        self._again: list[Publication] = []
 
     def enqueue(self, publications: Iterable[Publication]) -> None:
         """Publish what has just become durable."""
@@ -92,18 +98,53 @@ class Publisher:
 
     async def run(self) -> None:
         """Publish for ever."""
-        while True:
-            await self._wake.wait()
-            if not self._outbox and self._spilled:
-                await self._refill()
-            burst = self._take()
-            if not burst:
-                if not self._spilled:
-                    self._wake.clear()
-                    self._idle.set()
-                continue
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                self._settle()
+                if self._again:
+                    await self._come_back()
+                elif not self._outbox and self._spilled and not self._under_way:
+                    await self._refill()
+                    self._wake.set()
+                else:
+                    await self._send()
+        finally:
+            for _, sending in self._under_way:
+                sending.cancel()
+
+    async def _send(self) -> None:
+        """Hand over what waits: a burst does not wait for the broker's answer to the one before."""
+        while len(self._under_way) < UNDER_WAY and (self._outbox or self._events):
             await self._transport.connected()
-            await self._send(burst)
+            if self._under_way and self._under_way[0][1].done():
+                # Perhaps the connection was lost in between: nothing may overtake what has to be sent again.
+                self._wake.set()
+                return
+            burst = self._take()
+            sending = asyncio.create_task(self._publish(burst), name="publish")
+            sending.add_done_callback(self._answered)
+            self._under_way.append((burst, sending))
+        if not (self._under_way or self._outbox or self._events or self._spilled):
+            self._idle.set()
+
+    async def _publish(self, burst: list[Publication]) -> Sequence[Confirmation]:
+        return await self._transport.publish(burst)
+
+    def _answered(self, sending: asyncio.Task[Sequence[Confirmation]]) -> None:
+        self._wake.set()
+
+    async def _come_back(self) -> None:
+        """Some of what was sent has no answer: all of that goes first, in order, once nothing is under way."""
+        if self._under_way:
+            return
+        again, self._again = self._again, []
+        self._outbox.extendleft(reversed(again))
+        self._held_bytes += sum(len(publication.payload) for publication in again)
+        # The transport may take a moment to know that its connection is gone.
+        await asyncio.sleep(AGAIN)
+        self._wake.set()
 
     async def _refill(self) -> None:
         # What is confirmed but not yet marked sent would be read again.
@@ -139,28 +180,28 @@ class Publisher:
             burst.append(publication)
         return burst
 
-    async def _send(self, burst: list[Publication]) -> None:
-        answers = await self._transport.publish(burst)
+    def _settle(self) -> None:
+        """Note the answers to what was sent, in order."""
+        while self._under_way and self._under_way[0][1].done():
+            burst, sending = self._under_way.popleft()
+            self._note(burst, sending.result())
+
+    def _note(self, burst: list[Publication], answers: Sequence[Confirmation]) -> None:
         sent: list[str] = []
         refused: list[Refused] = []
-        again: list[Publication] = []
         for publication, answer in zip(burst, answers, strict=True):
-            if not publication.event_id:
+            event_id = publication.event_id
+            if not event_id:
                 continue  # an event: nobody waits for it
             if answer.result is Confirmed.SENT:
-                sent.append(publication.event_id)
+                sent.append(event_id)
             elif answer.result is Confirmed.REFUSED:
-                refused.append(Refused(event_id=publication.event_id, reason=_reason(answer)))
+                refused.append(Refused(event_id=event_id, reason=_reason(answer)))
                 self._on_refused(publication, answer.reason)
             else:
-                again.append(publication)
-        self._outbox.extendleft(reversed(again))
-        self._held_bytes += sum(len(publication.payload) for publication in again)
+                self._again.append(publication)
         if sent or refused:
             self._committer.post(Batch(sent=tuple(sent), refused=tuple(refused)))
-        if again:
-            # The transport may take a moment to know that its connection is gone.
-            await asyncio.sleep(AGAIN)
 
 
 def _reason(answer: Confirmation) -> str:

@@ -18,6 +18,8 @@ from .runner import Runner
 PAGE = 1000
 #: Deaths of the process while a run was alone in it, after which the run is not tried again.
 POISON_CRASHES = 3
+#: Interrupted runs that are few enough to run one after the other: some tenths of a second.
+FEW = 32
 
 
 @dataclass(slots=True)
@@ -26,6 +28,8 @@ class Recovered:
 
     #: Runs that were RUNNING when the process died: the most suspect first, then the oldest.
     suspects: list[Entry] = field(default_factory=list)
+    #: All that were RUNNING when the process died.
+    interrupted: int = 0
     queued: int = 0
     waiting: int = 0
     #: Runs that killed the process every time they were alone in it.
@@ -38,15 +42,22 @@ async def recover(ledger: Ledger, runner: Runner) -> Recovered:
     """Hold every unfinished run, in order of acceptance. The runner must not be open yet: keys keep their order."""
     found = Recovered()
     crashes: dict[str, int] = {}
+    again: set[str] = set()
     after = 0
     while True:
         page = await ledger.unfinished(after_seq=after, limit=PAGE)
         for stored in page:
             _take(stored, runner, found)
             crashes[stored.run_id] = stored.crashes
+            if stored.crashes or stored.attempt - len(stored.attempts) > 1:
+                again.add(stored.run_id)
         if len(page) < PAGE:
             break
         after = page[-1].seq
+    found.interrupted = len(found.suspects)
+    if found.interrupted > FEW:
+        # A power cut is likelier than a run that kills: only those that were interrupted before are suspected.
+        found.suspects = [entry for entry in found.suspects if entry.run_id in again]
     # One that was blamed because of another that ran long beside it is cleared before that can happen again.
     found.suspects.sort(key=lambda entry: -crashes[entry.run_id])
     return found

@@ -70,6 +70,7 @@ class Service:
             roles.start_soon(parts.runner.collect, executor, name=f"collect:{type(executor).__name__}")
         found = await recover(o.ledger, parts.runner)
         parts.teller.recovered(found)
+        await parts.scheduler.load()
         await parts.socket.open()
         parts.loop.start()
         try:
@@ -110,7 +111,7 @@ class Service:
                 ledger=str(self._o.ledger_path or "memory"),
                 queued=found.queued,
                 waiting=found.waiting,
-                interrupted=len(found.suspects),
+                interrupted=found.interrupted,
                 unsent=opened.unsent,
                 socket=str(self.parts.socket.path),
                 control=self._o.control is not None,

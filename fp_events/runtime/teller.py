@@ -51,8 +51,8 @@ class Teller:
 
     def recovered(self, found: Recovered) -> None:
         """What an earlier process left."""
-        if found.suspects or found.queued or found.waiting:
-            self._log.info("recovered", interrupted=len(found.suspects), queued=found.queued, waiting=found.waiting)
+        if found.interrupted or found.queued or found.waiting:
+            self._log.info("recovered", interrupted=found.interrupted, queued=found.queued, waiting=found.waiting)
         if found.poison:
             self._log.warning("poison_runs_failed", runs=found.poison)
         for pipeline, count in found.homeless.items():
