@@ -26,7 +26,7 @@ class Intake:
         self._window = window
         self._confirmed = confirmed
         self._content = content
-        self._fresh: dict[int, tuple[str, bytes]] = {}
+        self._fresh: dict[int, Message] = {}
         self.next_message = next_message
         #: Row, what it came with, the message, the number of its runs.
         self.messages: list[tuple[int, Accept, Message, int]] = []
@@ -45,7 +45,8 @@ class Intake:
             message_id = self._take(accept, accept.message, len(fresh))
         for run in fresh:
             self.runs.append((run, message_id))
-        return Accepted(message_id=message_id, run_ids=tuple(run.run_id for run in fresh), duplicates=duplicates)
+        run_ids = (fresh[0].run_id,) if len(fresh) == 1 else tuple([run.run_id for run in fresh])
+        return Accepted(message_id=message_id, run_ids=run_ids, duplicates=duplicates)
 
     def _find(self, accept: Accept) -> int:
         """Row of the message that is delivered again; 0 where it is new."""
@@ -54,7 +55,8 @@ class Intake:
         found = self._window.find(accept.transport_key)
         if found <= self._confirmed:
             return 0
-        content = self._fresh.get(found) or self._content(found)
+        fresh = self._fresh.get(found)
+        content = self._content(found) if fresh is None else (fresh.topic, fresh.payload)
         return found if content == (accept.message.topic, accept.message.payload) else 0
 
     def _split(self, runs: tuple[NewRun, ...]) -> tuple[tuple[NewRun, ...], tuple[str, ...]]:
@@ -80,5 +82,5 @@ class Intake:
         self.messages.append((row, accept, message, uses))
         if accept.transport_key is not None:
             self._window.put(accept.transport_key, row)
-            self._fresh[row] = (message.topic, message.payload)
+            self._fresh[row] = message
         return row

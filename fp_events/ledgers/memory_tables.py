@@ -240,6 +240,8 @@ class Tables:
         self._change(
             row,
             state=RunState.FINISHED,
+            alone=False,
+            due_at=None,
             outcome=finish.outcome,
             dead_letter=finish.dead_letter,
             started_at=finish.started_at,

@@ -9,7 +9,7 @@ from fp_events.domain.records import Claim, Finish, NewRun, StoredPublication, T
 from fp_events.domain.run import Outcome, RunState
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Facts:
     """What decides about a change of a run; changed along with the run inside one transaction."""
 
@@ -112,13 +112,15 @@ class RedeliveryWindow:
     the window never holds more than 65,535 entries per session.
     """
 
-    __slots__ = ("_ids", "_pending", "_session")
+    __slots__ = ("_ids", "_pending", "_session", "_waiting")
 
     def __init__(self) -> None:
         # By session and packet id in one number, which hashes faster than a pair.
         self._ids: dict[int, int] = {}
         self._pending: dict[int, int] = {}
         self._session = 0
+        #: Sessions of what is pending.
+        self._waiting: set[int] = set()
 
     def find(self, key: TransportKey) -> int:
         """Row of the newest message with this key; 0 without one."""
@@ -127,19 +129,25 @@ class RedeliveryWindow:
 
     def put(self, key: TransportKey, message_id: int) -> None:
         """Remember a message; only `commit` makes it stay."""
-        self._pending[key.session << 16 | key.packet_id] = message_id
+        session = key.session
+        self._pending[session << 16 | key.packet_id] = message_id
+        self._waiting.add(session)
 
     def commit(self) -> None:
         """What was put is stored."""
         if not self._pending:
             return
-        newest = max(self._pending) >> 16
+        newest = max(self._waiting)
         if newest > self._session:
             self._session = newest
             self._ids.clear()
-        self._ids.update((number, row) for number, row in self._pending.items() if number >> 16 == self._session)
-        self._pending.clear()
+        if self._waiting == {self._session}:
+            self._ids.update(self._pending)
+        else:
+            self._ids.update((number, row) for number, row in self._pending.items() if number >> 16 == self._session)
+        self.rollback()
 
     def rollback(self) -> None:
         """What was put was not stored."""
         self._pending.clear()
+        self._waiting.clear()

@@ -20,7 +20,7 @@ from .sqlite_open import check_header, check_identity
 _RULES = (
     (
         (
-            "SELECT count(*) FROM runs WHERE message_id IS NOT NULL"
+            "SELECT count(*) FROM accepted_runs WHERE message_id IS NOT NULL"
             " AND NOT EXISTS (SELECT 1 FROM messages WHERE id = message_id)"
         ),
         "runs whose message is missing",
@@ -30,22 +30,33 @@ _RULES = (
         "messages with a wrong number of runs",
     ),
     (
-        "SELECT count(*) FROM outbox WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.seq = run_seq)",
+        "SELECT count(*) FROM outbox WHERE NOT EXISTS (SELECT 1 FROM accepted_runs AS a WHERE a.seq = run_seq)",
         "publications whose run is missing",
     ),
     (
-        "SELECT count(*) FROM attempts WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.seq = run_seq)",
+        "SELECT count(*) FROM attempts WHERE NOT EXISTS (SELECT 1 FROM accepted_runs AS a WHERE a.seq = run_seq)",
         "attempts whose run is missing",
     ),
     (
-        "SELECT count(*) FROM runs WHERE (state = 'finished') <> (outcome IS NOT NULL AND finished_at IS NOT NULL)",
+        (
+            "SELECT count(*) FROM (SELECT seq FROM live_runs UNION ALL SELECT seq FROM ended_runs) AS x"
+            " WHERE NOT EXISTS (SELECT 1 FROM accepted_runs AS a WHERE a.seq = x.seq)"
+        ),
+        "states or outcomes whose run is missing",
+    ),
+    (
+        (
+            "SELECT count(*) FROM accepted_runs AS a WHERE EXISTS (SELECT 1 FROM live_runs AS l WHERE l.seq = a.seq)"
+            " = EXISTS (SELECT 1 FROM ended_runs AS e WHERE e.seq = a.seq)"
+        ),
         "runs whose state and outcome disagree",
     ),
     (
         (
-            "SELECT count(*) FROM (SELECT pipeline, state AS name, count(*) AS number FROM runs"
-            " WHERE state <> 'finished' GROUP BY pipeline, state"
-            " UNION ALL SELECT pipeline, 'dead_letters', count(*) FROM runs WHERE dead_letter = 1"
+            "SELECT count(*) FROM (SELECT pipeline, state AS name, count(*) AS number"
+            " FROM live_runs AS l CROSS JOIN accepted_runs AS a ON a.seq = l.seq GROUP BY pipeline, state"
+            " UNION ALL SELECT pipeline, 'dead_letters', count(*)"
+            " FROM ended_runs AS e CROSS JOIN accepted_runs AS a ON a.seq = e.seq WHERE e.dead_letter = 1"
             " GROUP BY pipeline) AS real WHERE number <> coalesce((SELECT value FROM counters"
             " WHERE counters.pipeline = real.pipeline AND counters.name = real.name), 0)"
         ),
@@ -55,7 +66,7 @@ _RULES = (
 #: Statements that list, in a temporary table, which message each run uses.
 USED = (
     (
-        "CREATE TEMP TABLE used AS SELECT message_id FROM runs WHERE message_id IS NOT NULL"
+        "CREATE TEMP TABLE used AS SELECT message_id FROM accepted_runs WHERE message_id IS NOT NULL"
         " UNION ALL SELECT message_id FROM run_messages"
     ),
     "CREATE INDEX temp.used_by_message ON used (message_id)",

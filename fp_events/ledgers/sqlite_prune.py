@@ -17,13 +17,15 @@ STEP = 500
 _SPARE_PAGES = 2048
 _VACUUM_PAGES = 256
 
-_UNSENT = (
-    "EXISTS (SELECT 1 FROM outbox WHERE outbox.seq BETWEEN runs.outbox_from AND runs.outbox_to"
-    " AND outbox.run_seq = runs.seq)"
+#: A row that the run wrote, `a` before it was opened again, `e` since.
+_IN_OUTBOX = (
+    "SELECT o.seq FROM outbox AS o WHERE o.seq BETWEEN {0}.outbox_from AND {0}.outbox_to AND o.run_seq = {0}.seq"
 )
-_DELETE_OUTBOX = (
-    "DELETE FROM outbox WHERE seq IN (SELECT o.seq FROM runs CROSS JOIN outbox AS o"
-    " ON o.seq BETWEEN runs.outbox_from AND runs.outbox_to AND o.run_seq = runs.seq WHERE runs.seq"
+_UNSENT = f"EXISTS ({_IN_OUTBOX.format('e')}) OR EXISTS ({_IN_OUTBOX.format('a')})"
+_DELETE_OUTBOX = tuple(
+    f"DELETE FROM outbox WHERE seq IN (SELECT o.seq FROM {table} AS r CROSS JOIN outbox AS o"  # noqa: S608  # constants
+    " ON o.seq BETWEEN r.outbox_from AND r.outbox_to AND o.run_seq = r.seq WHERE r.seq"
+    for table in ("ended_runs", "accepted_runs")
 )
 
 
@@ -48,10 +50,11 @@ def prune_runs(db: sqlite3.Connection, *, dead_letters: bool, before: int, after
 
     Refused publications hold their run for as long as they are kept themselves.
     """
-    kind = "dead_letter = 1" if dead_letters else "state = 'finished' AND dead_letter = 0"
+    kind = "e.dead_letter = 1" if dead_letters else "e.dead_letter = 0"
     rows = db.execute(
-        f"SELECT seq, finished_at, {_UNSENT} FROM runs WHERE {kind} AND finished_at < ? AND finished_at >= ?"  # noqa: S608  # constants
-        " AND (finished_at > ? OR seq > ?) ORDER BY finished_at, seq LIMIT ?",
+        f"SELECT e.seq, e.finished_at, {_UNSENT} FROM ended_runs AS e CROSS JOIN accepted_runs AS a ON a.seq = e.seq"  # noqa: S608  # constants
+        f" WHERE {kind} AND e.finished_at < ? AND e.finished_at >= ? AND (e.finished_at > ? OR e.seq > ?)"
+        " ORDER BY e.finished_at, e.seq LIMIT ?",
         (before, after.finished_at, after.finished_at, after.seq, STEP),
     ).fetchall()
     if not rows:
@@ -64,20 +67,27 @@ def prune_runs(db: sqlite3.Connection, *, dead_letters: bool, before: int, after
 
 def purge_runs(db: sqlite3.Connection, run_ids: Sequence[str]) -> int:
     """Delete those of `run_ids` that are finished, with their publications, sent or not."""
-    question = "SELECT json_group_array(seq) FROM runs WHERE state = 'finished' AND run_id"
+    question = (
+        "SELECT json_group_array(a.seq) FROM accepted_runs AS a CROSS JOIN ended_runs AS e ON e.seq = a.seq"
+        " WHERE a.run_id"
+    )
     seqs = list(read_in(db, question, run_ids)) if run_ids else []
-    write_in(db, _DELETE_OUTBOX, seqs, ")")
+    for statement in _DELETE_OUTBOX:
+        write_in(db, statement, seqs, ")")
     delete_runs(db, seqs)
     return len(seqs)
 
 
 def delete_runs(db: sqlite3.Connection, seqs: Sequence[object]) -> None:
-    """Delete runs with their attempts, and the messages that no other run uses."""
+    """Delete finished runs with their attempts, and the messages that no other run uses."""
     if not seqs:
         return
     counts = Counts()
     uses: dict[object, int] = {}
-    question = "SELECT json_group_array(json_array(pipeline, dead_letter, message_id)) FROM runs WHERE seq"
+    question = (
+        "SELECT json_group_array(json_array(a.pipeline, e.dead_letter, a.message_id))"
+        " FROM ended_runs AS e CROSS JOIN accepted_runs AS a ON a.seq = e.seq WHERE e.seq"
+    )
     for pipeline, dead_letter, message_id in read_in(db, question, seqs):
         if dead_letter:
             counts.add(str(pipeline), "dead_letters", -1)
@@ -87,9 +97,10 @@ def delete_runs(db: sqlite3.Connection, seqs: Sequence[object]) -> None:
         uses[message_id] = uses.get(message_id, 0) + 1
     write_in(db, "DELETE FROM attempts WHERE run_seq", seqs)
     write_in(db, "DELETE FROM run_messages WHERE run_seq", seqs)
-    write_in(db, "DELETE FROM runs WHERE seq", seqs)
+    write_in(db, "DELETE FROM ended_runs WHERE seq", seqs)
+    write_in(db, "DELETE FROM accepted_runs WHERE seq", seqs)
     changes = [value for change in uses.items() for value in change]
-    write_rows(db, "UPDATE messages SET uses = uses - v.column2 FROM (", 2, changes, ") AS v WHERE id = v.column1")
+    write_rows(db, "UPDATE messages SET uses = uses - v.column2 FROM", 2, changes, "AS v WHERE id = v.column1")
     _delete_messages(
         db, list(read_in(db, "SELECT json_group_array(id) FROM messages WHERE uses = 0 AND id", list(uses)))
     )

@@ -11,21 +11,30 @@ from fp_events.domain.run import Outcome, RunState
 
 from .rules import within
 from .sqlite_rows import attempt_of, message_of, micros, moment, publication_of, run_of
+from .sqlite_schema import ALL_RUNS, RUN_COLUMNS
 
+_MESSAGE = "m.topic, m.payload, m.qos, m.retain, m.properties, m.received_at"
 _WITH_MESSAGE = (
-    "SELECT runs.*, m.topic, m.payload, m.qos, m.retain, m.properties, m.received_at"
-    " FROM runs LEFT JOIN messages AS m ON m.id = runs.message_id"
+    f"SELECT {RUN_COLUMNS}, {_MESSAGE} FROM {ALL_RUNS}"  # noqa: S608  # constants
+    " LEFT JOIN messages AS m ON m.id = a.message_id"
 )
-_OUTBOX = "SELECT outbox.*, runs.run_id, runs.pipeline FROM outbox JOIN runs ON runs.seq = outbox.run_seq"
+_FACTS_OF = "CROSS JOIN accepted_runs AS a ON a.seq ="
+# Where few runs of all can be meant, the table or index of those few leads.
+_LIVE = f"live_runs AS l {_FACTS_OF} l.seq LEFT JOIN ended_runs AS e ON e.seq = l.seq"
+_ENDED = f"ended_runs AS e {_FACTS_OF} e.seq LEFT JOIN live_runs AS l ON l.seq = e.seq"
+_UNFINISHED = (
+    f"SELECT {RUN_COLUMNS}, {_MESSAGE} FROM {_LIVE}"  # noqa: S608  # constants
+    " LEFT JOIN messages AS m ON m.id = a.message_id"
+    " WHERE l.seq > ? ORDER BY l.seq LIMIT ?"
+)
+_OUTBOX = "SELECT outbox.*, a.run_id, a.pipeline FROM outbox JOIN accepted_runs AS a ON a.seq = outbox.run_seq"
 #: Columns of one row that carries many values: see `read_states`. SQLite's own limit is 2,000.
 _MOST_COLUMNS = 128
 
 
 def read_unfinished(db: sqlite3.Connection, after_seq: int, limit: int) -> list[StoredRun]:
     """As Ledger.unfinished."""
-    rows = db.execute(
-        f"{_WITH_MESSAGE} WHERE runs.state <> 'finished' AND runs.seq > ? ORDER BY runs.seq LIMIT ?", (after_seq, limit)
-    ).fetchall()
+    rows = db.execute(_UNFINISHED, (after_seq, limit)).fetchall()
     return _runs(db, rows, with_messages=True)
 
 
@@ -81,13 +90,23 @@ def list_states(db: sqlite3.Connection, pipeline: str | None, limit: int, after:
 
 def read_runs(db: sqlite3.Connection, query: RunQuery) -> list[StoredRun]:
     """As Ledger.runs."""
-    where, parameters = _conditions(query)
+    source, seq = _source(query)
+    where, parameters = _conditions(query, seq)
     condition = f"WHERE {' AND '.join(where)}" if where else ""
-    statement = f"SELECT * FROM runs {condition} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # conditions are constants
+    statement = f"SELECT {RUN_COLUMNS} FROM {source} {condition} ORDER BY {seq} DESC LIMIT ?"  # noqa: S608  # constants
     return _runs(db, db.execute(statement, [*parameters, query.limit]).fetchall(), with_messages=False)
 
 
-def _conditions(query: RunQuery) -> tuple[list[str], list[object]]:
+def _source(query: RunQuery) -> tuple[str, str]:
+    """The tables in the order in which they are to be read, and the column that orders them."""
+    if query.states and RunState.FINISHED not in query.states:
+        return _LIVE, "l.seq"
+    if query.dead_letters or (query.outcomes and Outcome.SUCCEEDED not in query.outcomes):
+        return _ENDED, "e.seq"
+    return ALL_RUNS, "a.seq"
+
+
+def _conditions(query: RunQuery, seq: str) -> tuple[list[str], list[object]]:
     where: list[str] = []
     parameters: list[object] = []
 
@@ -95,30 +114,25 @@ def _conditions(query: RunQuery) -> tuple[list[str], list[object]]:
         where.append(condition)
         parameters.extend(values)
 
-    rare = False  # few rows of all: the partial index serves better than the pipeline's, which `+` rules out
     if query.dead_letters:
-        rare = True
-        add("dead_letter = 1")
+        add("e.dead_letter = 1")
     if query.states:
-        add(_any_of("state", len(query.states)), *(state.value for state in query.states))
-        if RunState.FINISHED not in query.states:
-            rare = True
-            add("state <> 'finished'")
+        states = _any_of("coalesce(l.state, 'finished')", len(query.states))
+        add(states, *(state.value for state in query.states))
     if query.outcomes:
-        add(_any_of("outcome", len(query.outcomes)), *(outcome.value for outcome in query.outcomes))
+        add(_any_of("e.outcome", len(query.outcomes)), *(outcome.value for outcome in query.outcomes))
         if Outcome.SUCCEEDED not in query.outcomes:
-            rare = True
-            add("outcome <> 'succeeded'")
+            add("e.outcome <> 'succeeded'")
     if query.pipeline is not None:
-        add("+pipeline = ?" if rare else "pipeline = ?", query.pipeline)
+        add("a.pipeline = ?", query.pipeline)
     if query.key is not None:
-        add("key = ?", query.key)
+        add("a.key = ?", query.key)
     if query.created_after is not None:
-        add("created_at > ?", micros(query.created_after))
+        add("a.created_at > ?", micros(query.created_after))
     if query.created_before is not None:
-        add("created_at < ?", micros(query.created_before))
+        add("a.created_at < ?", micros(query.created_before))
     if query.before_seq is not None:
-        add("seq < ?", query.before_seq)
+        add(f"{seq} < ?", query.before_seq)
     return where, parameters
 
 
@@ -128,10 +142,10 @@ def _any_of(column: str, number: int) -> str:
 
 def read_run(db: sqlite3.Connection, run_id: str) -> StoredRun | None:
     """As Ledger.run. Raises UsageError where several ids begin with `run_id`."""
-    rows = db.execute(f"{_WITH_MESSAGE} WHERE run_id = ?", (run_id,)).fetchall()
+    rows = db.execute(f"{_WITH_MESSAGE} WHERE a.run_id = ?", (run_id,)).fetchall()
     if not rows:
         rows = db.execute(
-            f"{_WITH_MESSAGE} WHERE run_id >= ? AND run_id < ? LIMIT 2", (run_id, run_id + "\U0010ffff")
+            f"{_WITH_MESSAGE} WHERE a.run_id >= ? AND a.run_id < ? LIMIT 2", (run_id, run_id + "\U0010ffff")
         ).fetchall()
     if len(rows) > 1:
         raise ambiguous(run_id)

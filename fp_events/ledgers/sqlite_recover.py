@@ -20,7 +20,9 @@ _TABLES = (
     "owners",
     "state",
     "schedules",
-    "runs",
+    "accepted_runs",
+    "live_runs",
+    "ended_runs",
     "messages",
     "outbox",
     "run_messages",
@@ -29,38 +31,62 @@ _TABLES = (
     "counters",
 )
 #: Tables with a number for a key, in which reading can go on behind a damaged page.
-_NUMBERED = {"runs": "seq", "messages": "id", "outbox": "seq", "dedup": "seq"}
+_NUMBERED = {
+    "accepted_runs": "seq",
+    "live_runs": "seq",
+    "ended_runs": "seq",
+    "messages": "id",
+    "outbox": "seq",
+    "dedup": "seq",
+}
 #: Numbers to go forward where a row cannot be read: fewer than a page holds, so that no whole page is missed.
 _SKIP = 4
 #: Where the highest number cannot be read either: how far to look for rows behind the last one.
 _REACH = 100_000
 
 _WITHOUT_MESSAGE = "message_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE id = message_id)"
-_LOST = f"state <> 'finished' AND {_WITHOUT_MESSAGE}"
+_NO_RUN = "NOT EXISTS (SELECT 1 FROM accepted_runs AS a WHERE a.seq"
+_NEITHER = "seq NOT IN (SELECT seq FROM live_runs) AND seq NOT IN (SELECT seq FROM ended_runs)"
+_LOST = f"{_WITHOUT_MESSAGE} AND seq IN (SELECT seq FROM live_runs)"  # noqa: S608  # constants
+_AGAIN = "seq, 'queued', 0, coalesce((SELECT max(number) FROM attempts WHERE run_seq = seq), 0)"
+#: A run that is neither live nor ended was one or the other. It is QUEUED again: a second run is better than none.
+_STATES = (
+    "DELETE FROM live_runs WHERE seq IN (SELECT seq FROM ended_runs)",
+    f"INSERT INTO live_runs (seq, state, epoch, attempt) SELECT {_AGAIN} FROM accepted_runs WHERE {_NEITHER}",  # noqa: S608  # constants
+)
 #: What was saved must agree with itself. A run without its message cannot be executed.
 _MEND = (
-    f"DELETE FROM runs WHERE {_LOST}",  # noqa: S608  # constants
-    f"UPDATE runs SET message_id = NULL WHERE {_WITHOUT_MESSAGE}",  # noqa: S608  # constants
+    f"DELETE FROM accepted_runs WHERE {_LOST}",  # noqa: S608  # constants
+    f"UPDATE accepted_runs SET message_id = NULL WHERE {_WITHOUT_MESSAGE}",  # noqa: S608  # constants
+    f"DELETE FROM live_runs WHERE {_NO_RUN} = live_runs.seq)",  # noqa: S608  # constants
+    f"DELETE FROM ended_runs WHERE {_NO_RUN} = ended_runs.seq)",  # noqa: S608  # constants
     (
-        "DELETE FROM run_messages WHERE NOT EXISTS (SELECT 1 FROM runs WHERE seq = run_seq)"
+        f"DELETE FROM run_messages WHERE {_NO_RUN} = run_seq)"  # noqa: S608  # constants
         " OR NOT EXISTS (SELECT 1 FROM messages WHERE id = message_id)"
     ),
-    "DELETE FROM attempts WHERE NOT EXISTS (SELECT 1 FROM runs WHERE seq = run_seq)",
-    "DELETE FROM outbox WHERE NOT EXISTS (SELECT 1 FROM runs WHERE seq = run_seq)",
+    f"DELETE FROM attempts WHERE {_NO_RUN} = run_seq)",  # noqa: S608  # constants
+    f"DELETE FROM outbox WHERE {_NO_RUN} = run_seq)",  # noqa: S608  # constants
     *USED,
     "UPDATE messages SET uses = (SELECT count(*) FROM used WHERE used.message_id = messages.id)",
     "DROP TABLE used",
     "DELETE FROM counters WHERE name IN ('queued', 'running', 'waiting', 'dead_letters')",
-    "INSERT INTO counters SELECT pipeline, state, count(*) FROM runs WHERE state <> 'finished' GROUP BY 1, 2",
-    "INSERT INTO counters SELECT pipeline, 'dead_letters', count(*) FROM runs WHERE dead_letter = 1 GROUP BY 1",
+    (
+        "INSERT INTO counters SELECT pipeline, state, count(*) FROM live_runs AS l"
+        " CROSS JOIN accepted_runs AS a ON a.seq = l.seq GROUP BY 1, 2"
+    ),
+    (
+        "INSERT INTO counters SELECT pipeline, 'dead_letters', count(*) FROM ended_runs AS e"
+        " CROSS JOIN accepted_runs AS a ON a.seq = e.seq WHERE e.dead_letter = 1 GROUP BY 1"
+    ),
 )
 
 
 def recover(path: Path, target: Path) -> Mapping[str, int]:
     """Copy every row that can be read into a new ledger. Raises LedgerHeld, StorageError.
 
-    The answer has the rows saved, by table; `unfinished_without_message`: runs that were accepted, not finished,
-    and cannot be saved; `messages_without_run`: messages that were saved but of which no run is left. The
+    The answer has the rows saved, by table; `queued_again`: runs whose state could not be read, and which therefore
+    run again; `unfinished_without_message`: runs that were accepted, not finished, and cannot be saved;
+    `messages_without_run`: messages that were saved but of which no run is left. The
     damaged file stays as it is.
     """
     must_be_new(target)
@@ -69,7 +95,10 @@ def recover(path: Path, target: Path) -> Mapping[str, int]:
             migrate(db, target, 0)
             db.execute("BEGIN IMMEDIATE")
             counts = {table: _copy(source, db, table) for table in _TABLES}
-            lost = f"SELECT count(*) FROM runs WHERE {_LOST}"  # noqa: S608  # constants
+            counts["queued_again"] = _count(db, f"SELECT count(*) FROM accepted_runs WHERE {_NEITHER}")  # noqa: S608  # constants
+            for statement in _STATES:
+                db.execute(statement)
+            lost = f"SELECT count(*) FROM accepted_runs WHERE {_LOST}"  # noqa: S608  # constants
             counts["unfinished_without_message"] = _count(db, lost)
             for statement in _MEND:
                 db.execute(statement)

@@ -39,32 +39,26 @@ def moment_or_none(value: int | None) -> datetime | None:
 
 
 def properties_text(properties: Properties) -> str | None:
-    """JSON of what is set; None for the properties that most messages have: none."""
+    """JSON array of all fields in their order; None for the properties that most messages have: none."""
     if properties is NO_PROPERTIES or properties == NO_PROPERTIES:
         return None
     correlation = properties.correlation_data
-    found = {
-        "content_type": properties.content_type,
-        "response_topic": properties.response_topic,
-        "correlation_data": None if correlation is None else base64.b64encode(correlation).decode(),
-        "message_expiry": properties.message_expiry,
-        "user": properties.user or None,
-    }
-    return _json({name: value for name, value in found.items() if value is not None})
+    encoded = None if correlation is None else base64.b64encode(correlation).decode()
+    expiry = properties.message_expiry
+    return _json((properties.content_type, properties.response_topic, encoded, expiry, properties.user))
 
 
 def properties_of(text: str | None) -> Properties:
     """The inverse of `properties_text`."""
     if text is None:
         return NO_PROPERTIES
-    found = json.loads(text)
-    correlation = found.get("correlation_data")
+    content_type, response_topic, correlation, message_expiry, user = json.loads(text)
     return Properties(
-        content_type=found.get("content_type"),
-        response_topic=found.get("response_topic"),
+        content_type=content_type,
+        response_topic=response_topic,
         correlation_data=None if correlation is None else base64.b64decode(correlation),
-        message_expiry=found.get("message_expiry"),
-        user=tuple((name, value) for name, value in found.get("user", ())),
+        message_expiry=message_expiry,
+        user=tuple((name, value) for name, value in user),
     )
 
 
@@ -118,7 +112,7 @@ def message_of(row: sqlite3.Row) -> Message:
 
 
 def run_of(row: sqlite3.Row, message: Message | None, attempts: tuple[StoredAttempt, ...]) -> StoredRun:
-    """A row of `runs`."""
+    """A row of the columns that `RUN_COLUMNS` names."""
     return StoredRun(
         seq=row["seq"],
         run_id=row["run_id"],

@@ -10,11 +10,12 @@ from typing import Any
 from fp_events.domain.schedule import Expression, Schedule, ScheduleFired, ScheduleSpec, ScheduleWrite, StoredSchedule
 
 from .sqlite_rows import micros, micros_or_none, moment, moment_or_none
-from .sqlite_statements import write_rows
+from .sqlite_statements import insert, write_rows
 
-_PUT = "INSERT OR REPLACE INTO schedules (id, pipeline, spec, enabled, next_fire_at, last_fire_at, request, updated_at)"
-_FIRED = "UPDATE schedules SET last_fire_at = v.column2, next_fire_at = v.column3 FROM ("
-_WHERE = ") AS v WHERE schedules.id = v.column1"
+_COLUMNS = "id pipeline spec enabled next_fire_at last_fire_at request updated_at"
+_PUT = insert("schedules", _COLUMNS, "INSERT OR REPLACE")
+_FIRED = "UPDATE schedules SET last_fire_at = v.column2, next_fire_at = v.column3 FROM"
+_WHERE = "AS v WHERE schedules.id = v.column1"
 
 
 def write_schedules(db: sqlite3.Connection, writes: Sequence[ScheduleWrite], fired: Sequence[ScheduleFired]) -> None:

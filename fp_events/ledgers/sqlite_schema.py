@@ -3,7 +3,7 @@
 Times are integer microseconds since 1970 UTC; enums are the text of their values. Shapes that will hold more
 than today's daemon writes are there from the first version on, since tables with millions of rows are better
 not rewritten: a run names its first message itself, and `run_messages` the others of a batch; `owners` has a
-row per daemon; `schedules` belongs to the scheduler.
+row per daemon; `schedules` belongs to the scheduler. The view `runs` shows a run as one row; for people and tests.
 """
 
 from __future__ import annotations
@@ -11,9 +11,20 @@ from __future__ import annotations
 #: Marks the file as a ledger (PRAGMA application_id): "fpev".
 APPLICATION_ID = 0x66706576
 
+#: A run as one row, of `accepted_runs AS a`, `live_runs AS l` and `ended_runs AS e`.
+RUN_COLUMNS = (
+    "a.seq, a.run_id, a.pipeline, a.cause, coalesce(l.state, 'finished') AS state, coalesce(l.epoch, e.epoch) AS epoch,"
+    " coalesce(l.attempt, e.attempt) AS attempt, a.attempt_base, a.crashes, coalesce(l.alone, 0) AS alone,"
+    " a.trigger_index, a.trigger_topic, a.key, a.captures, a.message_id, a.created_at, l.due_at, a.expires_at,"
+    " a.deadline_at, e.outcome, coalesce(e.dead_letter, 0) AS dead_letter, e.started_at, e.finished_at,"
+    " coalesce(e.duration, 0.0) AS duration, coalesce(l.version, e.version) AS version, a.request, e.outputs"
+)
+ALL_RUNS = "accepted_runs AS a LEFT JOIN live_runs AS l ON l.seq = a.seq LEFT JOIN ended_runs AS e ON e.seq = a.seq"
+
 # A column that may be long comes last, so that reading the others touches no overflow page.
-# On the path of a run that succeeds, each index costs an insert, and a partial one that leaves the run out costs
-# nothing: so all are partial but the ones for the run id and the pipeline.
+# A run's row is not changed on the path of a run that succeeds: its end is a row of its own, since appending to a
+# table costs a third of making a row in the middle of one longer. Each index costs an insert, and a partial one that
+# leaves the run out costs nothing: so all are partial but the ones for the run id and the pipeline.
 _FIRST = (
     """CREATE TABLE messages (
         id INTEGER PRIMARY KEY,
@@ -28,44 +39,57 @@ _FIRST = (
         payload BLOB NOT NULL
     )""",
     "CREATE INDEX messages_unused ON messages (received_at) WHERE uses = 0",
-    """CREATE TABLE runs (
+    # What is known of a run when it is accepted. A run that succeeds never changes this row, nor does its end.
+    """CREATE TABLE accepted_runs (
         seq INTEGER PRIMARY KEY, -- order of acceptance
         run_id TEXT NOT NULL UNIQUE,
         pipeline TEXT NOT NULL,
         cause TEXT NOT NULL,
-        state TEXT NOT NULL,
-        epoch INTEGER NOT NULL, -- owner of the last claim
-        attempt INTEGER NOT NULL,
         attempt_base INTEGER NOT NULL DEFAULT 0,
         crashes INTEGER NOT NULL DEFAULT 0,
-        alone INTEGER NOT NULL DEFAULT 0,
         trigger_index INTEGER,
         trigger_topic TEXT NOT NULL,
         key TEXT,
-        captures TEXT,
         message_id INTEGER, -- the first message
         created_at INTEGER NOT NULL,
-        due_at INTEGER,
         expires_at INTEGER,
         deadline_at INTEGER,
-        outcome TEXT,
-        dead_letter INTEGER NOT NULL DEFAULT 0,
+        outbox_from INTEGER, -- as in ended_runs, for ends before the run was opened again
+        outbox_to INTEGER,
+        captures TEXT,
+        request BLOB
+    )""",
+    "CREATE INDEX runs_by_pipeline ON accepted_runs (pipeline, seq)",
+    # One row per run that is not FINISHED: small, since it is written and deleted with every run.
+    """CREATE TABLE live_runs (
+        seq INTEGER PRIMARY KEY,
+        state TEXT NOT NULL,
+        epoch INTEGER NOT NULL, -- owner of the last claim
+        attempt INTEGER NOT NULL,
+        alone INTEGER NOT NULL DEFAULT 0,
+        due_at INTEGER,
+        version TEXT NOT NULL DEFAULT '' -- of the last attempt that failed
+    )""",
+    # One row per run that is FINISHED.
+    """CREATE TABLE ended_runs (
+        seq INTEGER PRIMARY KEY,
+        outcome TEXT NOT NULL,
+        dead_letter INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
         started_at INTEGER,
-        finished_at INTEGER,
-        duration REAL NOT NULL DEFAULT 0.0, -- seconds
-        version TEXT NOT NULL DEFAULT '',
+        finished_at INTEGER NOT NULL,
+        duration REAL NOT NULL, -- seconds
+        version TEXT NOT NULL,
         outbox_from INTEGER, -- the rows of the outbox that this run wrote lie between these
         outbox_to INTEGER,
-        request BLOB,
         outputs BLOB
     )""",
-    "CREATE INDEX runs_by_pipeline ON runs (pipeline, seq)",
-    "CREATE INDEX runs_unfinished ON runs (seq) WHERE state <> 'finished'",
-    "CREATE INDEX runs_alone ON runs (seq) WHERE alone = 1",
-    "CREATE INDEX runs_done ON runs (finished_at) WHERE state = 'finished' AND dead_letter = 0",
-    "CREATE INDEX runs_dead ON runs (seq) WHERE dead_letter = 1",
-    "CREATE INDEX runs_dead_done ON runs (finished_at) WHERE dead_letter = 1",
-    "CREATE INDEX runs_unsuccessful ON runs (seq) WHERE outcome <> 'succeeded'",
+    "CREATE INDEX runs_done ON ended_runs (finished_at) WHERE dead_letter = 0",
+    "CREATE INDEX runs_dead ON ended_runs (seq) WHERE dead_letter = 1",
+    "CREATE INDEX runs_dead_done ON ended_runs (finished_at) WHERE dead_letter = 1",
+    "CREATE INDEX runs_unsuccessful ON ended_runs (seq) WHERE outcome <> 'succeeded'",
+    f"CREATE VIEW runs AS SELECT {RUN_COLUMNS} FROM {ALL_RUNS}",  # noqa: S608  # constants
     """CREATE TABLE run_messages (
         run_seq INTEGER NOT NULL,
         position INTEGER NOT NULL, -- from 1; 0 is runs.message_id

@@ -11,17 +11,19 @@ from fp_events.domain.records import Batch, Committed, TransportKey
 from .rules import Counts, RedeliveryWindow
 from .sqlite_accept import Acceptor
 from .sqlite_changes import Changer, read_facts
+from .sqlite_known import Known
 from .sqlite_rows import micros
 from .sqlite_schedules import write_schedules
-from .sqlite_statements import write_in, write_rows
+from .sqlite_statements import insert, write_in, write_rows
 
-_REFUSED = "UPDATE outbox SET refused = v.column2 FROM ("
+_REFUSED = "UPDATE outbox SET refused = v.column2 FROM"
+_NOT_ALONE = "UPDATE live_runs SET alone = 0 WHERE seq IN (SELECT seq FROM accepted_runs WHERE run_id"
 #: Of (name, value): a mark never goes back.
 RAISE_MARK = (
     "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
 )
-_COUNTERS = "INSERT INTO counters (pipeline, name, value)"
-_ADD = "ON CONFLICT (pipeline, name) DO UPDATE SET value = value + excluded.value"
+_COUNTERS = insert("counters", "pipeline name value")
+_ADD = "WHERE column1 IS NOT NULL ON CONFLICT (pipeline, name) DO UPDATE SET value = value + excluded.value"
 
 #: Newest messages looked through for redeliveries at an open: as many as there are packet ids.
 _WINDOW = 65536
@@ -34,14 +36,16 @@ class BatchWriter:
         self._db = db
         self.epoch = epoch
         self._window = RedeliveryWindow()
+        self._known = Known()
         marks = dict(db.execute("SELECT name, value FROM marks"))
         self._confirmed: int = marks.get("confirmed", 0)
         self._mark = self._confirmed
         self._acceptor = Acceptor(
             epoch=epoch,
-            next_seq=_next(db, "SELECT max(seq) FROM runs", marks.get("seq", 0)),
+            next_seq=_next(db, "SELECT max(seq) FROM accepted_runs", marks.get("seq", 0)),
             next_message=_next(db, "SELECT max(id) FROM messages", max(marks.get("message", 0), self._confirmed)),
             window=self._window,
+            known=self._known,
         )
         # Numbers of publications that were sent may be used again by the next owner.
         self._next_outbox = _next(db, "SELECT max(seq) FROM outbox", 0)
@@ -59,9 +63,16 @@ class BatchWriter:
     def apply(self, batch: Batch) -> Committed:
         """Execute the statements of `batch`; what they did lasts once `committed` is called."""
         db = self._db
+        self._known.check(db)
         counts = Counts()
         accepted = self._acceptor.accept(db, batch.accepts, confirmed=self._mark, counts=counts)
-        changer = Changer(read_facts(db, batch), epoch=self.epoch, next_outbox=self._next_outbox, counts=counts)
+        changer = Changer(
+            read_facts(db, batch, self._known),
+            known=self._known,
+            epoch=self.epoch,
+            next_outbox=self._next_outbox,
+            counts=counts,
+        )
         changer.decide(batch)
         self._next_outbox = changer.next_outbox
         now = micros(datetime.now(UTC))
@@ -72,11 +83,11 @@ class BatchWriter:
             write_in(db, "DELETE FROM outbox WHERE event_id", batch.sent)
         if batch.refused:
             refused = [value for item in batch.refused for value in (item.event_id, item.reason)]
-            write_rows(db, _REFUSED, 2, refused, ") AS v WHERE outbox.event_id = v.column1")
+            write_rows(db, _REFUSED, 2, refused, "AS v WHERE outbox.event_id = v.column1")
         if batch.resend:
             write_in(db, "UPDATE outbox SET refused = NULL WHERE event_id", batch.resend)
         if batch.no_longer_alone:
-            write_in(db, "UPDATE runs SET alone = 0 WHERE run_id", batch.no_longer_alone)
+            write_in(db, _NOT_ALONE, batch.no_longer_alone, ")")
         if batch.settings:
             _write_settings(db, batch.settings)
         if batch.schedules or batch.fired:
@@ -107,6 +118,7 @@ class BatchWriter:
     def rolled_back(self) -> None:
         """The transaction left nothing."""
         self._window.rollback()
+        self._known.clear()
         self._mark = self._confirmed
 
 

@@ -63,10 +63,11 @@ async def test_a_check_finds_what_sqlite_does_not(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("DELETE FROM messages WHERE id = 3")
         db.execute("UPDATE messages SET uses = 9 WHERE id = 4")
-        db.execute("UPDATE runs SET outcome = NULL WHERE seq = 5")
+        db.execute("DELETE FROM ended_runs WHERE seq = 5")
         db.execute("UPDATE counters SET value = 1 WHERE name = 'queued'")
         db.execute("UPDATE outbox SET run_seq = 100000 WHERE seq IN (1, 2)")
         db.execute("UPDATE attempts SET run_seq = 100000")
+        db.execute("INSERT INTO live_runs (seq, state, epoch, attempt) VALUES (100000, 'queued', 0, 0)")
         db.commit()
 
     expected = [
@@ -74,6 +75,7 @@ async def test_a_check_finds_what_sqlite_does_not(tmp_path: Path) -> None:
         "1 messages with a wrong number of runs",
         "2 publications whose run is missing",
         "1 attempts whose run is missing",
+        "1 states or outcomes whose run is missing",
         "1 runs whose state and outcome disagree",
         "1 counters that disagree with the runs",
     ]
@@ -172,7 +174,7 @@ async def test_a_recovery_saves_what_is_not_damaged(tmp_path: Path) -> None:
     unusable = counts["unfinished_without_message"]
     assert (before, []) == (path.read_bytes(), found)
     assert 2 <= lost <= 60
-    assert (400, 400 - unusable) == (counts["runs"], len(saved))
+    assert (400, 400 - unusable) == (counts["accepted_runs"], len(saved))
     assert lost - unusable == sum(payload is None for payload in saved.values())
     assert all(payload in (None, name.encode() * 50) for name, payload in saved.items())
     assert (1, 1, 1, 200) == (counts["state"], counts["settings"], counts["attempts"], counts["outbox"])
@@ -189,7 +191,7 @@ async def test_a_truncated_ledger_gives_what_is_left(tmp_path: Path) -> None:
 
     assert [] == check(target)
     assert counts["messages"] > 0
-    assert counts["runs"] > 0
+    assert counts["accepted_runs"] > 0
 
 
 async def test_nothing_can_be_recovered_from_junk(tmp_path: Path) -> None:
