@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -58,6 +58,22 @@ class Transport(Protocol):
 
     async def close(self, farewell: Sequence[Publication] = ()) -> None:
         """Publish `farewell`, disconnect (which cancels the will), let `run` return."""
+
+
+class ReceivedIds(Protocol):
+    """Packet identifiers of QoS 2 messages that are stored and that the broker has not released (MQTT 5, 4.3.3).
+
+    An identifier comes in with the commit that stores its message, before `Transport.acknowledge`.
+    """
+
+    def known(self) -> Collection[int]:
+        """Those of the broker's present session, when the process starts."""
+
+    async def forget(self, packet_ids: Sequence[int]) -> None:
+        """The broker has released these: durable when this returns; those it does not know are passed over."""
+
+    async def clear(self) -> None:
+        """The broker has lost the session, and nothing of a new one has arrived: durable when this returns."""
 
 
 class Ledger(Protocol):

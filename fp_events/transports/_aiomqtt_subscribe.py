@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import aiomqtt
@@ -13,9 +12,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from fp_events.domain.message import Subscription
 
 from ._aiomqtt_properties import new_properties
-
-#: Filters in one packet.
-CHUNK = 50
+from ._subscribing import CHUNK, chunks
 
 
 async def subscribe(
@@ -23,7 +20,7 @@ async def subscribe(
 ) -> dict[str, int]:
     """Subscribe to all; filter -> granted QoS, or reason code of a refusal. Raises aiomqtt.MqttError."""
     granted: dict[str, int] = {}
-    for identifier, chunk in _packets(subscriptions, identifiers=mqtt5 and identifiers):
+    for identifier, chunk in chunks(subscriptions, identifiers=mqtt5 and identifiers):
         if mqtt5:
             properties = None
             if identifier:
@@ -44,19 +41,6 @@ async def unsubscribe(client: aiomqtt.Client, filters: Sequence[str]) -> None:
     """Give up filters of an earlier start. Raises aiomqtt.MqttError."""
     for start in range(0, len(filters), CHUNK):
         await client.unsubscribe(list(filters[start : start + CHUNK]))
-
-
-def _packets(subscriptions: Sequence[Subscription], *, identifiers: bool) -> list[tuple[int, list[Subscription]]]:
-    """What goes into one packet together: the identifier belongs to the packet (MQTT 5, 3.8.2.1.2)."""
-    if identifiers:
-        groups = [(identifier, list(group)) for identifier, group in groupby(subscriptions, lambda one: one.identifier)]
-    else:
-        groups = [(0, list(subscriptions))]
-    return [
-        (identifier, group[start : start + CHUNK])
-        for identifier, group in groups
-        for start in range(0, len(group), CHUNK)
-    ]
 
 
 def _options(subscription: Subscription) -> SubscribeOptions:

@@ -44,7 +44,7 @@ def decode_publish(header: int, body: bytes | bytearray, *, mqtt5: bool) -> Publ
             (packet_id,) = struct.unpack_from("!H", body, at)
             at += 2
         if mqtt5:
-            size, at = _varint(body, at)
+            size, at = varint(body, at)
             if size:
                 properties, identifiers = _properties(body, at, at + size)
                 at += size
@@ -69,7 +69,7 @@ def _properties(body: bytes | bytearray, at: int, end: int) -> tuple[Properties,
             value, at = _text(body, at)
             user.append((name, value))
         elif kind == SubscriptionIdentifier:
-            number, at = _varint(body, at)
+            number, at = varint(body, at)
             identifiers.append(number)
         elif kind == ContentType:
             known["content_type"], at = _text(body, at)
@@ -90,7 +90,8 @@ def _properties(body: bytes | bytearray, at: int, end: int) -> tuple[Properties,
     return Properties(user=tuple(user), **known), tuple(identifiers)  # type: ignore[arg-type]  # by name
 
 
-def _varint(body: bytes | bytearray, at: int) -> tuple[int, int]:
+def varint(body: bytes | bytearray, at: int) -> tuple[int, int]:
+    """A variable byte integer (MQTT 5, 1.5.5) and where it ends. Raises Malformed, IndexError."""
     value = shift = 0
     while True:
         byte = body[at]
@@ -138,7 +139,7 @@ class PackedProperties:
             body.append(UserProperty)
             body += _packed_text(name)
             body += _packed_text(value)
-        self._packed = _packed_length(len(body)) + bytes(body)
+        self._packed = packed_length(len(body)) + bytes(body)
 
     def pack(self) -> bytes:
         """Length and properties (MQTT 5, 2.2.2)."""
@@ -157,7 +158,7 @@ def _packed_binary(data: bytes) -> bytes:
     return len(data).to_bytes(2, "big") + data
 
 
-def _packed_length(value: int) -> bytes:
+def packed_length(value: int) -> bytes:
     """A variable byte integer (MQTT 5, 1.5.5)."""
     encoded = bytearray()
     while True:

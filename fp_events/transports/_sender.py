@@ -128,6 +128,13 @@ class Sender:
             self._under_way[packet_id] = (burst, index, 0)
             self._released.add(packet_id)
 
+    def disown(self, packet_ids: Sequence[int]) -> None:
+        """The broker knows nothing of these any more."""
+        for packet_id in packet_ids:
+            burst, index, _ = self._under_way.pop(packet_id)
+            self._released.discard(packet_id)
+            burst.failed(index, Confirmed.UNKNOWN, LOST)
+
     def flushed(self) -> None:
         """The socket has taken everything."""
         items, self._unflushed = self._unflushed, []

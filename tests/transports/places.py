@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.message import ConnectionStatus, Delivery, Properties, Publication
 from fp_events.domain.ports import Transport
 from fp_events.transports.aiomqtt import AiomqttTransport
 from fp_events.transports.memory import MemoryBroker, MemoryTransport
+from fp_events.transports.mqtt5 import Mqtt5Transport
 from tests.brokers import Mosquitto
 
 Version = Literal["5", "3.1.1"]
+#: A transport and the version of MQTT that it speaks.
+Kind = Literal["mqtt5-5", "aiomqtt-5", "aiomqtt-3.1.1"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Place(Protocol):
@@ -53,17 +57,18 @@ class MemoryPlace:
 
 
 class MosquittoPlace:
-    def __init__(self, broker: Mosquitto, protocol: Version) -> None:
+    def __init__(self, broker: Mosquitto, kind: Kind) -> None:
         self.broker = broker
-        self.protocol = protocol
-        self.mqtt5 = protocol == "5"
+        library, self.protocol = kind.split("-")
+        self.mqtt5 = self.protocol == "5"
+        self.make = Mqtt5Transport if library == "mqtt5" else AiomqttTransport
 
     def options(self, client_id: str, **others: Any) -> ConnectOptions:
         chosen = {"host": self.broker.host, "port": self.broker.port, "protocol": self.protocol, **others}
         return ConnectOptions(client_id=client_id, **chosen)
 
     def transport(self, options: ConnectOptions, events: asyncio.Queue[ConnectionStatus]) -> Transport:
-        return AiomqttTransport(options, on_connection=events.put_nowait)
+        return self.make(options, on_connection=events.put_nowait)
 
     async def stop(self) -> None:
         await self.broker.stop()

@@ -12,7 +12,7 @@ from tests.transports.places import Place, client, message, payloads
 PLANT = (Subscription(filter="plant/#"),)
 
 #: What MQTT 3.1.1 cannot say: retain handling, no local, reason codes, properties.
-mqtt5_only = pytest.mark.parametrize("place", ["memory", "aiomqtt-5"], indirect=True)
+mqtt5_only = pytest.mark.parametrize("place", ["memory", "mqtt5-5", "aiomqtt-5"], indirect=True)
 
 
 def numbered(count: int, topic: str = "plant/a", qos: int = 1) -> list[Publication]:

@@ -1,4 +1,4 @@
-"""What only the transport on aiomqtt does: networks, TLS, WebSocket, refusals, limits of brokers."""
+"""What transports over a network do: reasons for no connection, TLS, WebSocket, limits of brokers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,7 +16,7 @@ from fp_events.domain.message import Subscription
 from tests.brokers import mosquitto, password_lines
 from tests.certificates import Authority
 from tests.support import free_port
-from tests.transports.places import Client, MosquittoPlace, client, message
+from tests.transports.places import KINDS, Client, Kind, MosquittoPlace, client, message
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -25,7 +26,13 @@ async def failure(one: Client) -> str:
     return (await one.lost()).last_error
 
 
-@pytest.fixture(params=["5", "3.1.1"])
+@pytest.fixture(params=["mqtt5-5", "aiomqtt-5"])
+def five(request: pytest.FixtureRequest) -> Kind:
+    """A transport that speaks MQTT 5."""
+    return cast("Kind", request.param)
+
+
+@pytest.fixture(params=KINDS)
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[MosquittoPlace]:
     async with mosquitto() as broker:
         yield MosquittoPlace(broker, request.param)
@@ -50,11 +57,11 @@ async def test_an_unknown_host_is_named(place: MosquittoPlace) -> None:
         assert "the host name 'no-such-host.invalid' cannot be resolved" in await failure(one)
 
 
-@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-async def test_a_wrong_password_is_named_and_not_shown(tmp_path: Path, protocol: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_wrong_password_is_named_and_not_shown(tmp_path: Path, kind: Kind) -> None:
     """The error names the user, never the password, and the right one connects."""
     async with mosquitto(password_lines(tmp_path, {"ann": "right-secret"})) as broker:
-        place = MosquittoPlace(broker, "5" if protocol == "5" else "3.1.1")
+        place = MosquittoPlace(broker, kind)
         async with client(place, "one", wait=False, username="ann", password="wrong-secret") as one:
             error = await failure(one)
         async with client(place, "one", username="ann", password="right-secret") as two:
@@ -88,7 +95,7 @@ async def test_an_unsupported_protocol_ends_run(place: MosquittoPlace) -> None:
             await one.running
 
 
-async def test_the_third_takeover_ends_it() -> None:
+async def test_the_third_takeover_ends_it(five: Kind) -> None:
     """A broker that says "session taken over" three times in a row is left, with an error that names the id."""
 
     async def take_over(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -97,7 +104,7 @@ async def test_the_third_takeover_ends_it() -> None:
         await reader.read(1000)
 
     async with scripted(take_over) as port, mosquitto() as broker:
-        place = MosquittoPlace(broker, "5")
+        place = MosquittoPlace(broker, five)
         async with client(place, "same", wait=False, port=port) as one:
             with pytest.raises(BrokerRefused, match="another client uses the client id 'same' and took the session 3"):
                 await one.running
@@ -144,10 +151,10 @@ def tls_lines(authority: Authority, name: str = "IP:127.0.0.1", *, clients: bool
     return [*lines, "require_certificate true"] if clients else lines
 
 
-async def test_tls_connects_to_a_trusted_broker(authority: Authority) -> None:
+async def test_tls_connects_to_a_trusted_broker(authority: Authority, five: Kind) -> None:
     """With the right authority everything works over TLS."""
     async with mosquitto(tls_lines(authority)) as broker:
-        place = MosquittoPlace(broker, "5")
+        place = MosquittoPlace(broker, five)
         tls = TlsOptions(ca_file=str(authority.own.cert), minimum="1.3")
         async with client(place, "one", tls=tls, subscriptions=[Subscription(filter="a")]) as one:
             payload = bytes(3_000_000)
@@ -158,11 +165,11 @@ async def test_tls_connects_to_a_trusted_broker(authority: Authority) -> None:
             assert f"mqtts://127.0.0.1:{broker.port}" == one.transport.status().address
 
 
-async def test_a_client_certificate_is_shown(authority: Authority) -> None:
+async def test_a_client_certificate_is_shown(authority: Authority, five: Kind) -> None:
     """A broker that asks for a client certificate gets ours, and refuses us without."""
     mine = authority.issue("client", subject_alternative="DNS:client")
     async with mosquitto(tls_lines(authority, clients=True)) as broker:
-        place = MosquittoPlace(broker, "5")
+        place = MosquittoPlace(broker, five)
         tls = TlsOptions(ca_file=str(authority.own.cert), cert_file=str(mine.cert), key_file=str(mine.key))
         async with client(place, "one", tls=tls) as one:
             assert one.transport.status().connected
@@ -170,21 +177,21 @@ async def test_a_client_certificate_is_shown(authority: Authority) -> None:
             assert (await failure(two)).startswith(f"mqtts://127.0.0.1:{broker.port}: ")
 
 
-async def test_an_untrusted_certificate_is_named(authority: Authority, tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_named(authority: Authority, tmp_path: Path, five: Kind) -> None:
     """A broker whose certificate another authority signed is refused."""
     other = Authority(tmp_path, "other")
     async with mosquitto(tls_lines(authority)) as broker:
         tls = TlsOptions(ca_file=str(other.own.cert))
-        async with client(MosquittoPlace(broker, "5"), "one", wait=False, tls=tls) as one:
+        async with client(MosquittoPlace(broker, five), "one", wait=False, tls=tls) as one:
             assert "the broker's certificate is not trusted" in await failure(one)
         assert not any("New client connected" in line for line in broker.log)
 
 
-async def test_a_certificate_for_another_host_is_named(authority: Authority) -> None:
+async def test_a_certificate_for_another_host_is_named(authority: Authority, five: Kind) -> None:
     """A trusted certificate that is not for the host we asked for is refused."""
     async with mosquitto(tls_lines(authority, "DNS:elsewhere.example")) as broker:
         tls = TlsOptions(ca_file=str(authority.own.cert))
-        async with client(MosquittoPlace(broker, "5"), "one", wait=False, tls=tls) as one:
+        async with client(MosquittoPlace(broker, five), "one", wait=False, tls=tls) as one:
             assert "certificate is not for the host '127.0.0.1'" in await failure(one)
 
 
@@ -216,7 +223,7 @@ async def test_websockets_carry_everything(authority: Authority, encrypted: bool
     lines = [f"listener {port}", "protocol websockets", *(tls_lines(authority) if encrypted else [])]
     tls = TlsOptions(ca_file=str(authority.own.cert)) if encrypted else None
     async with mosquitto(lines) as broker:
-        place = MosquittoPlace(broker, "5")
+        place = MosquittoPlace(broker, "aiomqtt-5")
         wanted = [Subscription(filter="a")]
         async with client(place, "one", transport="websockets", port=port, tls=tls, subscriptions=wanted) as one:
             burst = [message("a", bytes(size)) for size in (0, 125, 3000, *([10] * 50))]
@@ -231,9 +238,9 @@ async def test_websockets_carry_everything(authority: Authority, encrypted: bool
 # -- limits
 
 
-async def test_a_packet_above_the_brokers_maximum_is_refused() -> None:
+async def test_a_packet_above_the_brokers_maximum_is_refused(five: Kind) -> None:
     """A publication that the broker would disconnect for is REFUSED, and the connection stays."""
-    async with mosquitto(["max_packet_size 10000"]) as broker, client(MosquittoPlace(broker, "5"), "one") as one:
+    async with mosquitto(["max_packet_size 10000"]) as broker, client(MosquittoPlace(broker, five), "one") as one:
         large, small = await one.transport.publish([message("a", bytes(10_000)), message("a")])
 
         assert "refused" == large.result.value
@@ -242,16 +249,16 @@ async def test_a_packet_above_the_brokers_maximum_is_refused() -> None:
         assert 1 == one.transport.status().connections
 
 
-async def test_a_payload_above_the_brokers_limit_is_refused() -> None:
+async def test_a_payload_above_the_brokers_limit_is_refused(five: Kind) -> None:
     """A limit that the broker does not announce: its refusal is final, so that nothing is sent for ever."""
-    async with mosquitto(["message_size_limit 1000"]) as broker, client(MosquittoPlace(broker, "5"), "one") as one:
+    async with mosquitto(["message_size_limit 1000"]) as broker, client(MosquittoPlace(broker, five), "one") as one:
         assert ["refused"] == await one.publish(message("a", bytes(2000)))
 
 
-async def test_what_the_broker_cannot_do_is_done_otherwise_and_noted() -> None:
+async def test_what_the_broker_cannot_do_is_done_otherwise_and_noted(five: Kind) -> None:
     """QoS above the maximum goes at the maximum, a retained publication without the flag."""
     async with mosquitto(["max_qos 1", "retain_available false"]) as broker:
-        place = MosquittoPlace(broker, "5")
+        place = MosquittoPlace(broker, five)
         async with client(place, "one", subscriptions=[Subscription(filter="a")]) as one:
             assert ["sent", "sent"] == await one.publish(message("a", qos=2, retain=True), message("a", qos=2))
             found = await one.take(2)
