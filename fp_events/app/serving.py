@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +23,7 @@ from fp_events.domain.message import ConnectionStatus
 from fp_events.domain.pipeline import ExecutorSpec
 from fp_events.domain.ports import Executor, Transport
 from fp_events.domain.run import PlanRef
+from fp_events.domain.schedule import Schedule
 from fp_events.failpoints import Failpoint, failpoint
 from fp_events.observe.logging import configure, register_secret
 from fp_events.observe.probes import Probes
@@ -193,6 +195,7 @@ def _options(
         observers=(runlog.finished,),
         watchers=_watchers(config),
         retry_observers=(runlog.retrying,),
+        read_schedules=partial(_schedules, config),
         tick=runlog.flush,
         log=log,
         fail_fast=fail_fast,
@@ -218,6 +221,14 @@ def _watchers(config: Config) -> tuple[Watcher, ...]:
         found.append(Probes(*config.health.address, where=config.origin("health.bind")))
     systemd = notifier()
     return (*found, systemd) if systemd is not None else tuple(found)
+
+
+def _schedules(config: Config) -> list[Schedule]:
+    """What the project's files say of schedules now; raises ConfigError."""
+    from fp_events import config as configuration
+
+    now = configuration.load(config.root, environment=config.environment, overrides=config.overrides)
+    return [schedule for pipeline in now.pipelines.values() for schedule in pipeline.schedules]
 
 
 def _label(spec: ExecutorSpec) -> str:

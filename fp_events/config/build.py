@@ -11,6 +11,7 @@ from .layers import Layer, Path, origin, path_text
 from .pipeline_keys import OutputSettings, PipelineSettings, TriggerSettings
 from .rules import exception_name
 from .run_keys import RunSettings
+from .schedules import build_schedules, written
 
 
 def build_pipeline(name: str, settings: PipelineSettings, layers: Sequence[Layer], where: str) -> Pipeline:
@@ -38,6 +39,7 @@ def build_pipeline(name: str, settings: PipelineSettings, layers: Sequence[Layer
         log_level=run.log_level,
         on_success=run.on_success,
         on_failure=run.on_failure,
+        schedules=build_schedules(name, settings, layers),
         enabled=settings.enabled,
         where=where,
         origins={path_text(path): origin(layers, path) for path in _written(settings)},
@@ -53,6 +55,8 @@ def _written(settings: PipelineSettings) -> Iterator[Path]:
         (("run", "config"), settings.run.config),
     ):
         yield from ((*block, name) for name in names)
+    for path, schedule in written(settings):
+        yield from ((*path, "inputs", name) for name in schedule.inputs)
     if settings.run.final_vars:
         yield "run", "final_vars"
     for index, trigger in enumerate(settings.triggers):

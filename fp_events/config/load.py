@@ -20,6 +20,7 @@ from .pipeline_keys import PipelineSettings
 from .project_keys import MqttSettings, ProjectSettings
 from .result import Config, Sourced
 from .rules import pipeline_rules, project_rules, without_outranked_password
+from .schedules import unique_ids
 from .sources import Sources, read_sources
 from .urls import without_credentials
 from .validate import merged, problems_in
@@ -89,6 +90,7 @@ class _Merging:
         self._problems += project_rules(settings, layers, list(self._sources.pipelines))
         project = Sourced(settings=settings, layers=layers)
         sources = {name: self._source(name) for name in self._sources.pipelines}
+        self._problems += unique_ids(sources)
         found = _in_order(self._problems)
         errors = [problem for problem in found if not problem.warning]
         if errors:

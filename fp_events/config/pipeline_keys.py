@@ -9,6 +9,7 @@ from fp_events.domain import mapping, templates, topics
 from .keys import Block, Settings, not_available, setting
 from .kinds import ANYTHING, FLAG, Kind, checked, duration, one_of, refuse, whole
 from .run_keys import NAME, RunSettings
+from .schedule_keys import ScheduleSettings
 from .values import typed
 
 _PATH = checked("path", mapping.parse_path)
@@ -96,7 +97,7 @@ class OutputSettings(Block):
 class PipelineSettings(Settings):
     """One pipeline."""
 
-    unavailable = not_available("schedule", "adapter", "resources")
+    unavailable = not_available("adapter", "resources")
 
     enabled: Annotated[bool, FLAG] = setting(True, "Whether the daemon runs it.")
     triggers: tuple[TriggerSettings, ...] = setting((), "Which messages run it.", shown="none")
@@ -108,3 +109,5 @@ class PipelineSettings(Settings):
     params: dict[Annotated[str, NAME], Annotated[Any, ANYTHING]] = setting(
         {}, "Values injected by argument name, nested ones too.", shown="none"
     )
+    schedule: ScheduleSettings | None = setting(None, "When it runs by the clock.", shown="none")
+    schedules: tuple[ScheduleSettings, ...] = setting((), "The same, for several.", shown="none")

@@ -12,6 +12,7 @@ from fp_events.domain.errors import Problem
 from .layers import Layer, Path, deciding, origin
 from .pipeline_keys import PipelineSettings
 from .project_keys import MqttSettings, ProjectSettings
+from .schedules import schedule_rules
 from .urls import parse_broker_url
 from .values import Substituted
 
@@ -101,6 +102,7 @@ def _mqtt_rules(mqtt: MqttSettings, layers: Sequence[Layer]) -> Iterator[Problem
 
 def pipeline_rules(settings: PipelineSettings, layers: Sequence[Layer], source: str) -> Iterator[Problem]:
     """Problems and warnings of one pipeline's settings; `source` is its module's text."""
+    yield from schedule_rules(settings, layers)
     executor = settings.run.executor
     if executor.max_workers is not None and executor.type in (None, "local"):
         what = "run.executor.max_workers is unused: only threadpool and processpool have workers"

@@ -4,6 +4,7 @@
     +-- UsageError                the command line is wrong                     64
     |   +-- PipelineNotFound      no pipeline of that name
     |   +-- RunNotFound           no run of that id
+    |   +-- ScheduleNotFound      no schedule of that id
     +-- BrokerError               the broker cannot be used                     69
     |   +-- BrokerUnavailable     nobody answers at its address
     |   +-- BrokerRefused         it answered and said no
@@ -85,6 +86,18 @@ class RunNotFound(UsageError):
             f"there is no run '{run_id}'",
             mend="see `fp-events runs list`; finished runs are kept as long as `ledger.retention` says",
         )
+
+
+class ScheduleNotFound(UsageError):
+    """No schedule of that id; names the nearest one there is."""
+
+    def __init__(self, schedule_id: str, known: Sequence[str] = ()) -> None:
+        from difflib import get_close_matches
+
+        self.schedule_id = schedule_id
+        near = get_close_matches(schedule_id, known, n=1)
+        mend = f"did you mean '{near[0]}'?" if near else "see `fp-events schedules list`"
+        super().__init__(f"there is no schedule '{schedule_id}'", mend=mend)
 
 
 class BrokerError(FpEventsError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .retry import RetryPolicy
+from .schedule import Schedule
 
 Format = Literal["json", "jsonlines", "text", "bytes", "msgpack", "cbor"]
 
@@ -97,6 +98,7 @@ class Pipeline:
     #: Dotted ``module:function`` called after the outcome is durable.
     on_success: str | None = None
     on_failure: str | None = None
+    schedules: tuple[Schedule, ...] = ()
     enabled: bool = True
     #: ``file`` of the pipeline's YAML, for messages to the user.
     where: str = ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+#: The input that gets the instant, aware UTC, of the run that a schedule made.
+SCHEDULED_AT: Final = "scheduled_at"
 
 Kind = Literal["cron", "interval", "date"]
 Coalesce = Literal["latest", "all"]
@@ -82,6 +85,14 @@ class ScheduleFired:
     schedule_id: str
     last_fire_at: datetime
     next_fire_at: datetime | None
+
+
+def scheduled_inputs(request: Mapping[str, Any], wanted: Container[str]) -> dict[str, Any]:
+    """What a run knows of the instant that it was made for, as far as its plan asks for it."""
+    about = request.get("schedule")
+    if about is None or SCHEDULED_AT not in wanted:
+        return {}
+    return {SCHEDULED_AT: datetime.fromisoformat(about["scheduled_at"])}
 
 
 def identity(schedule_id: str, instant: datetime) -> str:

@@ -9,6 +9,7 @@ from fp_events.domain.errors import ConfigError, Problem
 from fp_events.domain.pipeline import Pipeline, Trigger
 
 from .building import Graph, type_name
+from .check_schedules import check_schedules
 from .driver_plan import is_dynamic
 from .hints import allows_none, hints_contradict, value_contradicts
 from .selection import Selection, nearest
@@ -29,6 +30,7 @@ def check(catalogue: Catalogue, pipeline: Pipeline) -> list[Problem]:
     for index, trigger in enumerate(pipeline.triggers):
         problems += _map(pipeline, index, selection)
         problems += _unfilled(pipeline, trigger, selection)
+    problems += check_schedules(catalogue, pipeline)
     return problems
 
 

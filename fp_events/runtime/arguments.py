@@ -39,6 +39,10 @@ class Arguments:
         """Whether there is such an argument."""
         return name in self._given
 
+    def value(self, name: str) -> Any:
+        """Whatever was given; None if nothing was."""
+        return self._given.get(name)
+
     def text(self, name: str) -> str | None:
         """A string, if given; one that can be stored and sent: no NUL, no lone surrogate."""
         value = self._typed(name, str, "text")

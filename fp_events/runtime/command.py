@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,8 +10,10 @@ from fp_events.domain.errors import PipelineNotFound, RunNotFound
 from fp_events.domain.ports import Ledger
 from fp_events.domain.records import Batch, Committed, NewRun, StoredRun
 from fp_events.domain.run import AttemptResult, Outcome
+from fp_events.domain.schedule import Schedule
 
 from .arguments import Arguments
+from .scheduler import Scheduler
 
 #: Rows of one reply.
 MOST = 1000
@@ -50,6 +52,13 @@ class Live(Protocol):
 
     def cancel(self, run_id: str) -> Awaitable[Stopped | None]:
         """End a run, and wait a while until it has; None where the daemon does not hold it."""
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """What fires schedules."""
+
+    def configured_schedules(self) -> Awaitable[Sequence[Schedule]]:
+        """What the project's files say of schedules now; raises ConfigError."""
 
     def reset_state(self, pipeline: str, key: str) -> None:
         """Forget the state of a key that is in memory."""

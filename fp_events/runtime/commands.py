@@ -19,6 +19,7 @@ from .commands_cancel import CANCEL_COMMANDS
 from .commands_daemon import DAEMON_COMMANDS
 from .commands_dlq import DLQ_COMMANDS
 from .commands_runs import RUNS_COMMANDS
+from .commands_schedules import SCHEDULE_COMMANDS
 from .commands_state import STATE_COMMANDS
 from .commands_submit import SUBMIT_COMMANDS
 
@@ -65,6 +66,6 @@ COMMANDS: Mapping[str, Command] = {
         *CANCEL_COMMANDS,
         *AGAIN_COMMANDS,
         *DLQ_COMMANDS,
-        *STATE_COMMANDS,
+        *STATE_COMMANDS, *SCHEDULE_COMMANDS,
     )
 }

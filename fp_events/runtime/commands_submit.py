@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -58,14 +59,8 @@ async def _run(desk: Desk, arguments: Arguments) -> dict[str, Any]:
 
 
 def _new(desk: Desk, pipeline: str, arguments: Arguments) -> NewRun:
-    inputs = arguments.mapping("inputs") or {}
-    _check_inputs(desk, pipeline, inputs)
-    request = {
-        "inputs": inputs,
-        "final_vars": arguments.texts("final_vars"),
-        "config": arguments.mapping("config"),
-        **_overrides(arguments),
-    }
+    request = request_of(arguments)
+    check_inputs(desk, pipeline, request.get("inputs", {}), where=arguments.command)
     run_id = arguments.text("run_id")
     if run_id is not None and not RUN_ID.fullmatch(run_id):
         raise CommandRefused("'run_id' must be 1 to 100 letters, digits, dots, dashes or underscores", where="run")
@@ -78,28 +73,33 @@ def _new(desk: Desk, pipeline: str, arguments: Arguments) -> NewRun:
         cause=Cause.COMMAND,
         key=arguments.text("key"),
         state=RunState.QUEUED if due_at is None else RunState.WAITING,
-        request=json.dumps({k: v for k, v in request.items() if v or v == 0}).encode(),
+        request=json.dumps(request).encode(),
         created_at=now,
         due_at=due_at,
         deadline_at=None if deadline is None else _after(due_at or now, deadline, "deadline"),
     )
 
 
-def _overrides(arguments: Arguments) -> dict[str, Any]:
-    """What this run does differently from its pipeline; see `overrides`."""
+def request_of(arguments: Arguments) -> dict[str, Any]:
+    """What runs are given, and what they do differently from their pipeline; see `overrides`."""
+    where = arguments.command
     jitter = arguments.number("jitter_factor")
     if jitter is not None and not 0 <= jitter <= 1:
-        raise CommandRefused("'jitter_factor' must be a number from 0 to 1", where="run")
+        raise CommandRefused("'jitter_factor' must be a number from 0 to 1", where=where)
     timeout = arguments.duration("timeout")
     if timeout == 0:
-        raise CommandRefused("'timeout' must be longer than nothing", where="run")
-    return {
+        raise CommandRefused("'timeout' must be longer than nothing", where=where)
+    request = {
+        "inputs": arguments.mapping("inputs"),
+        "final_vars": arguments.texts("final_vars"),
+        "config": arguments.mapping("config"),
         "max_retries": arguments.whole("max_retries", 0, MOST_RETRIES),
         "retry_delay": arguments.duration("retry_delay"),
         "jitter_factor": jitter,
         "timeout": timeout,
         "priority": arguments.whole("priority", 0, MOST_PRIORITY),
     }
+    return {name: value for name, value in request.items() if value or value == 0}
 
 
 def _due_at(arguments: Arguments, now: datetime) -> datetime | None:
@@ -119,13 +119,14 @@ def _after(moment: datetime, seconds: float, name: str) -> datetime:
         raise CommandRefused(f"'{name}' leads past the year 9999", where="run") from None
 
 
-def _check_inputs(desk: Desk, pipeline: str, inputs: Any) -> None:
+def check_inputs(desk: Desk, pipeline: str, inputs: Mapping[str, Any], *, where: str) -> None:
+    """Raise CommandRefused for an input that the pipeline does not know."""
     known = desk.live.pipelines[pipeline]
-    for given in inputs or ():
+    for given in inputs:
         if given not in known:
             near = get_close_matches(given, known, n=1)
             mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(sorted(known)) or 'none'}"
-            raise CommandRefused(f"pipeline '{pipeline}' has no input '{given}'", where="run", mend=mend)
+            raise CommandRefused(f"pipeline '{pipeline}' has no input '{given}'", where=where, mend=mend)
 
 
 async def _as_it_is(desk: Desk, run_id: str, *, known: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ async def drain(parts: Parts, at_once: asyncio.Event) -> bool:
     o = parts.options
     parts.board.draining = True
     parts.intake.stop()
+    parts.scheduler.stop()
     o.log.info("draining", running=parts.runner.executing)
     parts.publisher.tell(availability(o.names, "draining"))
     drained = False

@@ -121,7 +121,11 @@ class Entry:
 
 def entry_of_new(run: NewRun) -> Entry:
     """A run that no message caused, as it was just accepted: QUEUED."""
-    left = None if run.deadline_at is None else (run.deadline_at - datetime.now(UTC)).total_seconds()
+    now, wall = time.monotonic(), datetime.now(UTC)
+
+    def monotonic(at: datetime | None) -> float | None:
+        return None if at is None else now + (at - wall).total_seconds()
+
     return Entry(
         run_id=run.run_id,
         pipeline=run.pipeline,
@@ -134,7 +138,8 @@ def entry_of_new(run: NewRun) -> Entry:
         message=None,
         created_at=run.created_at,
         overrides=overrides_of(run.request),
-        deadline=None if left is None else time.monotonic() + left,
+        expires=monotonic(run.expires_at),
+        deadline=monotonic(run.deadline_at),
     )
 
 

@@ -16,6 +16,7 @@ from fp_events.domain.message import Publication
 from fp_events.domain.pipeline import Pipeline, Trigger
 from fp_events.domain.ports import Plan
 from fp_events.domain.run import Attempt, AttemptResult, Ended
+from fp_events.domain.schedule import scheduled_inputs
 from fp_events.domain.templates import TemplateError, parse
 
 from .failures import failure_of
@@ -166,6 +167,7 @@ class PipelineHandler:
             if trigger.key is not None and attempt.key is None:
                 self._must_have_key(attempt, trigger, payload)
             inputs = compiled.mappers[attempt.trigger](payload, message, attempt.captures)
+        inputs.update(scheduled_inputs(request, compiled.wanted))
         inputs.update(request.get("inputs") or {})
         # Without a message there are no captures: inputs of the same name fill a topic's placeholders.
         scope = scope or dict(inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from fp_events.domain.errors import CommandRefused, UsageError
 from fp_events.domain.records import Accept, Batch, Committed, NewRun, StoredRun
 from fp_events.domain.run import AttemptResult, Outcome
+from fp_events.domain.schedule import Schedule
 
 from .cancelling import stop
 from .command import Stopped
@@ -21,6 +22,7 @@ from .options import ServiceOptions
 from .publisher import Publisher
 from .recovery import obstacle, take_reopened
 from .runner import Runner
+from .scheduler import Scheduler
 from .status import StatusBoard
 
 #: Settings under which operators' pauses are remembered.
@@ -39,7 +41,9 @@ class LiveDaemon:
         publisher: Publisher,
         housekeeping: Housekeeping,
         board: StatusBoard,
+        scheduler: Scheduler,
     ) -> None:
+        self.scheduler = scheduler
         self._o = options
         self._committer = committer
         self._runner = runner
@@ -126,6 +130,13 @@ class LiveDaemon:
     def when_ended(self, run_id: str, call: Callable[[Outcome, AttemptResult | None], None]) -> bool:
         """Have `call` called when the run has ended; False where it has already."""
         return self._runner.pending.when_ended(run_id, call) or self._runner.delayed.when_ended(run_id, call)
+
+    async def configured_schedules(self) -> Sequence[Schedule]:
+        """What the project's files say of schedules now; raises ConfigError."""
+        read = self._o.read_schedules
+        if read is None:
+            return [schedule for pipeline in self._o.pipelines.values() for schedule in pipeline.schedules]
+        return await asyncio.to_thread(read)
 
     async def status(self) -> dict[str, Any]:
         """The whole of `status`."""

@@ -13,6 +13,7 @@ from fp_events.domain.observation import Observer, RetryRecord
 from fp_events.domain.pipeline import Pipeline
 from fp_events.domain.ports import Executor, Ledger, Transport
 from fp_events.domain.records import RetentionPolicy
+from fp_events.domain.schedule import Schedule
 
 from .formats import Formats
 from .limits import Limits
@@ -70,6 +71,8 @@ class ServiceOptions:
     retry_observers: tuple[Callable[[RetryRecord], None], ...] = ()
     #: Tell supervisors how the daemon is.
     watchers: tuple[Watcher, ...] = ()
+    #: Reads what the project's files say of schedules now; None: what `pipelines` say. Raises ConfigError.
+    read_schedules: Callable[[], Sequence[Schedule]] | None = None
     #: Called about once a second.
     tick: Callable[[], None] = lambda: None
     log: Log

@@ -24,6 +24,7 @@ from .publisher import Publisher
 from .pulse import LoopPulse, WriterPulse
 from .router import Router
 from .runner import Runner
+from .scheduler import Scheduler
 from .settlement import Settlement
 from .socket_door import SocketDoor, socket_path
 from .status import StatusBoard
@@ -49,6 +50,7 @@ class Parts:
     socket: SocketDoor
     door: MqttDoor
     board: StatusBoard
+    scheduler: Scheduler
     teller: Teller
     loop: LoopPulse
     writer: WriterPulse
@@ -62,6 +64,7 @@ class Parts:
             "intake": self.intake.run,
             "states": self.runner.load_states,
             "timers": self.timers.run,
+            "schedules": self.scheduler.run,
             "delayed": self.runner.delayed.run,
             "callbacks": self.callbacks.run,
             "control": self.door.run,
@@ -106,13 +109,21 @@ def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]
     )
     board = StatusBoard(o, transport=transport, intake=intake, runner=runner, teller=teller)
     housekeeping = Housekeeping(o, runner=runner, intake=intake, publisher=publisher, board=board)
+    scheduler = Scheduler(ledger=o.ledger, pipelines=o.pipelines, committer=committer, runner=runner, log=o.log)
     live = LiveDaemon(
-        o, committer=committer, runner=runner, publisher=publisher, housekeeping=housekeeping, board=board
+        o,
+        committer=committer,
+        runner=runner,
+        publisher=publisher,
+        housekeeping=housekeeping,
+        board=board,
+        scheduler=scheduler,
     )
     table = CommandTable(o.ledger, live, o.formats.state_to_json)
     door = MqttDoor(names=o.names, table=table, allow=o.control or {}, reply=publisher.tell)
     board.add("control", lambda: {"mqtt": o.control is not None, "answered": door.answered, "refused": door.refused})
-    loop, writer = LoopPulse(), WriterPulse(o.ledger)
+    board.add("schedules", scheduler.shown)
+    loop, writer = LoopPulse(board.activity), WriterPulse(o.ledger)
     board.add("loop", loop.shown)
     board.add("ledger_writer", writer.shown)
     return Parts(
@@ -128,6 +139,7 @@ def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]
         socket=SocketDoor(socket_path(o.folder), table),
         door=door,
         board=board,
+        scheduler=scheduler,
         teller=teller,
         loop=loop,
         writer=writer,

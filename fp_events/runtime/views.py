@@ -10,7 +10,7 @@ from typing import Any
 
 from fp_events.domain.message import Message
 from fp_events.domain.records import StoredAttempt, StoredPublication, StoredRun, StoredState
-from fp_events.domain.run import Failure
+from fp_events.domain.run import Cause, Failure
 
 
 def moment(at: datetime | None) -> str | None:
@@ -34,6 +34,7 @@ def run_row(run: StoredRun) -> dict[str, Any]:
         "outcome": run.outcome.value if run.outcome else None,
         "cause": run.cause.value,
         "trigger": run.trigger_topic or None,
+        **_schedule(run),
         "key": run.key,
         "attempt": run.attempt,
         "created_at": moment(run.created_at),
@@ -45,6 +46,12 @@ def run_row(run: StoredRun) -> dict[str, Any]:
         "node": failure.node if failure else None,
         "dead_letter": run.dead_letter,
     }
+
+
+def _schedule(run: StoredRun) -> dict[str, Any]:
+    """Which schedule made the run, and for which instant."""
+    about = json.loads(run.request).get("schedule") if run.cause is Cause.SCHEDULE and run.request else None
+    return {"schedule": about and about["id"], "scheduled_at": about and about["scheduled_at"]}
 
 
 def run_whole(run: StoredRun) -> dict[str, Any]:

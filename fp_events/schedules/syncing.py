@@ -23,8 +23,9 @@ class Synced:
 
 def new(schedule: Schedule, now: datetime) -> StoredSchedule:
     """A schedule that begins now: what lies before is not missed."""
-    next_at = rule_of(schedule.spec, now).next(now) if schedule.enabled else None
-    return StoredSchedule(schedule=schedule, anchor_at=now, next_fire_at=next_at, updated_at=now)
+    anchor = now.replace(microsecond=0)
+    next_at = rule_of(schedule.spec, anchor).next(now) if schedule.enabled else None
+    return StoredSchedule(schedule=schedule, anchor_at=anchor, next_fire_at=next_at, updated_at=now)
 
 
 def changed(stored: StoredSchedule, schedule: Schedule, now: datetime) -> StoredSchedule:
