@@ -1,6 +1,8 @@
-"""`pause`, `resume`: stop a pipeline from starting runs, and let it go on."""
+"""`pause`, `resume`: stop a pipeline, or one of its triggers, from starting runs, and let it go on."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -9,16 +11,32 @@ from .daemon import call
 from .invocation import Invocation
 from .output import note
 
+TriggerOption = Annotated[
+    str | None, typer.Option("--trigger", metavar="TOPIC", help="Only this trigger: its topic as the YAML has it.")
+]
 
-def pause(context: typer.Context, pipeline: PipelineArgument) -> None:
+
+def pause(context: typer.Context, pipeline: PipelineArgument, trigger: TriggerOption = None) -> None:
     """Start no more runs of a pipeline. Its messages are accepted and wait; a restart changes nothing."""
     invocation: Invocation = context.obj
-    found = call(invocation.config(), "pause", {"pipeline": pipeline})
-    note(f"{found['pipeline']} is paused; its messages wait for `fp-events resume {found['pipeline']}`")
+    found = call(invocation.config(), "pause", {"pipeline": pipeline, "trigger": trigger})
+    name = found["pipeline"]
+    if trigger is None:
+        note(f"{name} is paused; its messages wait for `fp-events resume {name}`")
+    else:
+        note(f"{name}: {trigger} is paused; its messages wait for `fp-events resume {name} --trigger '{trigger}'`")
 
 
-def resume(context: typer.Context, pipeline: PipelineArgument) -> None:
+def resume(context: typer.Context, pipeline: PipelineArgument, trigger: TriggerOption = None) -> None:
     """Let a paused pipeline go on with what has waited."""
     invocation: Invocation = context.obj
-    found = call(invocation.config(), "resume", {"pipeline": pipeline})
-    note(f"{found['pipeline']} goes on")
+    config = invocation.config()
+    found = call(config, "resume", {"pipeline": pipeline, "trigger": trigger})
+    note(f"{found['pipeline']} goes on" if trigger is None else f"{found['pipeline']}: {trigger} goes on")
+    rows = [row for row in call(config, "status")["pipelines"] if row["name"] == pipeline]
+    for row in rows:
+        if row["paused"] and trigger is not None:
+            note(f"{pipeline} itself is paused still; see `fp-events resume {pipeline}`")
+        for each in row["triggers"]:
+            if each["paused"]:
+                note(f"its trigger {each['topic']} is paused still")

@@ -98,6 +98,11 @@ def _complaints(found: Mapping[str, Any]) -> list[str]:
         said.append(f"the broker refused {ledger['refused']} results; see `fp-events dlq list`")
     for pipeline in found["pipelines"]:
         said += [
+            f"{pipeline['name']}: trigger {trigger['topic']} is paused"
+            for trigger in pipeline["triggers"]
+            if trigger["paused"]
+        ]
+        said += [
             f"{pipeline['name']}: no message on {trigger['topic']} since the start"
             for trigger in pipeline["triggers"]
             if trigger["last_message_at"] is None

@@ -32,8 +32,8 @@ class Live(Protocol):
     def status(self) -> Awaitable[dict[str, Any]]:
         """The whole of `status`."""
 
-    def pause(self, pipeline: str, paused: bool) -> Awaitable[None]:
-        """Stop or let go on the starting of runs; durable."""
+    def pause(self, pipeline: str, paused: bool, trigger: str | None = None) -> Awaitable[None]:
+        """Stop or let go on the starting of runs, of all or of one trigger; durable."""
 
     def obstacle(self, run: StoredRun) -> str:
         """Why a run cannot be taken up again; empty where it can."""

@@ -66,6 +66,7 @@ COMMANDS: Mapping[str, Command] = {
         *CANCEL_COMMANDS,
         *AGAIN_COMMANDS,
         *DLQ_COMMANDS,
-        *STATE_COMMANDS, *SCHEDULE_COMMANDS,
+        *STATE_COMMANDS,
+        *SCHEDULE_COMMANDS,
     )
 }

@@ -14,21 +14,24 @@ async def _status(desk: Desk, _: Arguments) -> dict[str, Any]:
 
 
 async def _pause(desk: Desk, arguments: Arguments) -> dict[str, Any]:
-    """Start no more runs of a pipeline; its messages are accepted and wait in the ledger."""
-    name = desk.pipeline(arguments.needed("pipeline"))
-    await desk.live.pause(name, True)
-    return {"pipeline": name, "paused": True}
+    """Start no more runs of a pipeline or a trigger; its messages are accepted and wait in the ledger."""
+    return await _set(desk, arguments, paused=True)
 
 
 async def _resume(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     """Undo `pause`."""
+    return await _set(desk, arguments, paused=False)
+
+
+async def _set(desk: Desk, arguments: Arguments, *, paused: bool) -> dict[str, Any]:
     name = desk.pipeline(arguments.needed("pipeline"))
-    await desk.live.pause(name, False)
-    return {"pipeline": name, "paused": False}
+    trigger = arguments.text("trigger")
+    await desk.live.pause(name, paused, trigger)
+    return {"pipeline": name, "paused": paused, **({} if trigger is None else {"trigger": trigger})}
 
 
 DAEMON_COMMANDS = (
     Command("status", _status, (), live=True, changes=False),
-    Command("pause", _pause, ("pipeline",), live=True, changes=True),
-    Command("resume", _resume, ("pipeline",), live=True, changes=True),
+    Command("pause", _pause, ("pipeline", "trigger"), live=True, changes=True),
+    Command("resume", _resume, ("pipeline", "trigger"), live=True, changes=True),
 )

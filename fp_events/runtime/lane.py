@@ -38,6 +38,8 @@ class TriggerQueue:
     #: Those of them with a priority above 0, and some that have left.
     urgent: list[tuple[int, int, Entry]] = field(default_factory=list)
     order: Iterator[int] = field(default_factory=count)
+    #: An operator's word: nothing starts from here.
+    paused: bool = False
     #: Handed to the executor, or about to be.
     executing: int = 0
     #: Messages that matched, and those of them that made no run because they had been seen.
@@ -157,7 +159,7 @@ class Lane:
 
         `ahead`: runs of its trigger that are accepted in the same burst and not in the lane yet.
         """
-        if self.paused:
+        if self.paused or queue.paused:
             return False
         line = self.keys.get(key) if key is not None else None
         if line:

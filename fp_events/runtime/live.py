@@ -19,14 +19,12 @@ from .committer import Committer
 from .entry import entry_of_new
 from .housekeeping import Housekeeping
 from .options import ServiceOptions
+from .pausing import pause_of
 from .publisher import Publisher
 from .recovery import obstacle, take_reopened
 from .runner import Runner
 from .scheduler import Scheduler
 from .status import StatusBoard
-
-#: Settings under which operators' pauses are remembered.
-PAUSED = "paused:"
 
 
 class LiveDaemon:
@@ -62,12 +60,13 @@ class LiveDaemon:
         """Commit through the daemon's group commit."""
         return await self._committer.commit(batch)
 
-    async def pause(self, pipeline: str, paused: bool) -> None:
-        """Stop or let go on the starting of runs; durable."""
-        await self.commit(Batch(settings={f"{PAUSED}{pipeline}": b"1" if paused else None}))
+    async def pause(self, pipeline: str, paused: bool, trigger: str | None = None) -> None:
+        """Stop or let go on the starting of runs, of all or of one trigger; durable."""
         lane = self._runner.lanes[pipeline]
-        lane.paused = paused
-        self._o.log.info("paused" if paused else "resumed", pipeline=pipeline)
+        change = pause_of(lane, trigger)
+        await self.commit(Batch(settings={change.setting: b"1" if paused else None}))
+        change.set(paused)
+        self._o.log.info("paused" if paused else "resumed", pipeline=pipeline, trigger=trigger)
         self._runner.pump_all()
         self._housekeeping.publish_states()
 

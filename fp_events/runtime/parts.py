@@ -17,9 +17,10 @@ from .health import DaemonHealth
 from .housekeeping import Housekeeping
 from .intake import SESSION, Intake
 from .lane import Lane
-from .live import PAUSED, LiveDaemon
+from .live import LiveDaemon
 from .mqtt_door import MqttDoor
 from .options import ServiceOptions
+from .pausing import restore
 from .publisher import Publisher
 from .pulse import LoopPulse, WriterPulse
 from .router import Router
@@ -96,8 +97,7 @@ def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]
     callbacks = Callbacks(o.on_success, o.on_failure, teller.callback_failed)
     timers = Timers()
     runner = _runner(o, committer, publisher, callbacks, timers)
-    for name, lane in runner.lanes.items():
-        lane.paused = f"{PAUSED}{name}" in opened.settings
+    restore(runner.lanes.values(), opened.settings)
     intake = Intake(
         transport=transport,
         router=router,

@@ -129,7 +129,7 @@ class Runner:
         """
         for entry in suspects:
             lane = self.lanes[entry.pipeline]
-            if entry.phase is not Phase.READY or lane.paused:
+            if entry.phase is not Phase.READY or lane.paused or lane.queue(entry).paused:
                 continue  # behind a run of its key that waits: it runs in its turn
             entry.alone = True
             await self._run_alone(lane, entry)

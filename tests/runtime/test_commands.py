@@ -160,3 +160,28 @@ async def test_refused_results_are_sent_again(house: House, how: str) -> None:
         await daemon.until(lambda: len(house.published("out/work")) == 2)
         assert [1, 2] == sorted(item["n"] for item in house.published("out/work"))
         assert [] == (await daemon.ask("dlq.list"))["refused"]
+
+
+async def test_a_single_trigger_is_paused(house: House) -> None:
+    """The other triggers, and commands, go on; it stays so over a restart."""
+    house.use_sqlite()
+    mapping = {"n": "payload.n", "do": "payload.do ?? null"}
+    house.pipeline(triggers=[{"topic": "in/a", "map": mapping}, {"topic": "in/b", "map": mapping}])
+    async with house.serving() as daemon:
+        await daemon.ask("pause", pipeline="work", trigger="in/a")
+        with pytest.raises(CommandRefused, match="its triggers are in/a, in/b"):
+            await daemon.ask("pause", pipeline="work", trigger="in/c")
+        house.publish("in/a", 1)
+        house.publish("in/b", 2)
+        await daemon.outcomes(1)
+        assert await daemon.stop()
+    async with house.serving() as daemon:
+        house.publish("in/a", 3)
+        await run(daemon, 4, wait=True)
+        status = await daemon.asked(lambda status: status["totals"]["pending"] == 2)
+        first, second = status["pipelines"][0]["triggers"]
+        assert (True, False, None) == (first["paused"], second["paused"], second["oldest_ready_s"])
+        assert (2, True) == (status["pipelines"][0]["queued"], first["oldest_ready_s"] > 0)
+        await daemon.ask("resume", pipeline="work", trigger="in/a")
+        await daemon.outcomes(3)
+        assert [2, 4, 1, 3] == house.steering.calls
