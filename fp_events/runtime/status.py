@@ -16,7 +16,7 @@ from fp_events.domain.ports import Transport
 from fp_events.domain.run import Outcome
 
 from .intake import Intake
-from .lane import Lane
+from .lane import Lane, TriggerQueue
 from .options import ServiceOptions
 from .runner import Runner
 from .teller import Teller
@@ -127,6 +127,8 @@ class StatusBoard:
                 "received": queue.received,
                 "duplicates": queue.duplicates,
                 "executing": queue.executing,
+                "paused": queue.paused,
+                "oldest_ready_s": _age(queue),
                 "last_message_at": None
                 if queue.last_message is None
                 else datetime.fromtimestamp(wall - (now - queue.last_message), UTC).isoformat(),
@@ -146,6 +148,12 @@ class StatusBoard:
             "received_per_s": round((received_now - received) / span, 2),
             "finished_per_s": round((finished_now - finished) / span, 2),
         }
+
+
+def _age(queue: TriggerQueue) -> float | None:
+    """Seconds since the run was made that has waited longest for a place at the executor."""
+    oldest = next(iter(queue.ready), None)
+    return None if oldest is None else round((datetime.now(UTC) - oldest.created_at).total_seconds(), 3)
 
 
 def _ledger_counts(counts: Mapping[str, int]) -> dict[str, int]:
