@@ -96,8 +96,9 @@ def read_ledger(path: Path, pipeline: str = "count") -> Ledger:
     uri = f"file:{path}?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=30)) as db:
         rows = db.execute(
-            "SELECT m.payload, r.run_id, r.state, r.outcome, r.dead_letter, r.key,"
-            " r.seq IN (SELECT run_seq FROM outbox) FROM runs r JOIN messages m ON m.id = r.message_id WHERE r.pipeline = ? ORDER BY r.seq",
+            """SELECT m.payload, r.run_id, r.state, r.outcome, r.dead_letter, r.key,
+                      r.seq IN (SELECT run_seq FROM outbox)
+               FROM runs r JOIN messages m ON m.id = r.message_id WHERE r.pipeline = ? ORDER BY r.seq""",
             (pipeline,),
         ).fetchall()
         states = db.execute("SELECT key, value FROM state WHERE pipeline = ?", (pipeline,)).fetchall()

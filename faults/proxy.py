@@ -18,7 +18,7 @@ from .frames import PUBACK, PUBLISH, Frame, Splitter
 CHUNK = 1 << 16
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Connection:
     """What passed on one connection of the daemon."""
 

@@ -1,5 +1,5 @@
 """All rows of the matrix; importing this enters them."""
 
-from . import crashes
+from . import connections, crashes
 
-__all__ = ["crashes"]
+__all__ = ["connections", "crashes"]
