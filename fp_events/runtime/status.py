@@ -45,6 +45,10 @@ class StatusBoard:
         """Take a sample for the rates; once a second."""
         self._rates.append((time.monotonic(), self._intake.received, self._finished()))
 
+    def activity(self) -> int:
+        """A number that grows with every message and every run that ends."""
+        return self._intake.received + self._finished()
+
     def add(self, name: str, section: Callable[[], Any]) -> None:
         """Have `status` show, under `name`, what `section` returns."""
         self._sections[name] = section

@@ -233,9 +233,9 @@ async def test_status_tells_how_late_the_loop_is(tmp_path: Path) -> None:
             status = await daemon.until(lambda status: status["loop"]["lag_ms"]["max"] > 0)
             lag = status["loop"]["lag_ms"]
             assert lag["p50"] <= lag["p99"] <= lag["max"]
-            # The whole process stands still, for 150 ms at the least.
+            # The whole process stands still, for longer than the half second between two beats of an idle loop.
             daemon.signal(signal.SIGSTOP)
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.8)
             daemon.signal(signal.SIGCONT)
             await daemon.until(lambda status: status["loop"]["lag_ms"]["max"] > 150)
             assert 0 < status["ledger_writer"]["took_ms"] < 10_000
