@@ -32,10 +32,14 @@ from . import (
     publish,
     runs,
     runs_again,
+    runs_watch,
+    schedule_add,
+    schedules,
     serve,
     state,
     status,
     tap,
+    top,
     trigger,
 )
 from .failures import report
@@ -107,6 +111,7 @@ _COMMANDS: Sequence[tuple[str, dict[str, Callable[..., Any]]]] = (
         {
             "serve": serve.serve,
             "status": status.status,
+            "top": top.top,
             "tap": tap.tap,
             "publish": publish.publish,
             "trigger": trigger.trigger,
@@ -127,6 +132,7 @@ _group(
     {
         "list": runs.list_runs,
         "show": runs.show,
+        "watch": runs_watch.watch,
         "cancel": runs_again.cancel,
         "retry": runs_again.retry,
         "replay": runs_again.replay,
@@ -138,6 +144,20 @@ _group(
     "Dead letters: messages whose run failed. Nothing is lost: look, mend, retry.",
     _RUNS,
     {"list": dlq.list_letters, "show": dlq.show, "retry": dlq.retry, "purge": dlq.purge},
+)
+_group(
+    "schedules",
+    "Schedules: runs by the clock.",
+    _RUNS,
+    {
+        "list": schedules.list_schedules,
+        "show": schedules.show,
+        "add": schedule_add.add,
+        "pause": schedules.pause,
+        "resume": schedules.resume,
+        "remove": schedules.remove,
+        "sync": schedules.sync,
+    },
 )
 _group(
     "state",

@@ -13,7 +13,7 @@ from fp_events.schedules.syncing import changed, new, paused, resumed
 from fp_events.schedules.zones import zone_of
 
 from .arguments import Arguments
-from .command import Command, Desk
+from .command import MOST, Command, Desk
 from .commands_submit import RUN_ID, check_inputs, request_of
 from .schedule_book import Rows, ScheduleBook
 from .schedule_views import schedule_row, schedule_whole
@@ -32,11 +32,15 @@ def _is_served(desk: Desk, stored: StoredSchedule) -> bool:
 
 
 async def _list(desk: Desk, arguments: Arguments) -> dict[str, Any]:
-    """Schedules by id."""
-    pipeline = arguments.text("pipeline")
+    """Schedules in the order of their ids; `next` is what the next page begins `after`."""
+    pipeline, after = arguments.text("pipeline"), arguments.text("after") or ""
+    limit = arguments.count("limit", MOST, MOST)
     rows = sorted((await _book(desk)).rows.items())
-    found = [row for _, row in rows if pipeline in (None, row.schedule.pipeline)]
-    return {"schedules": [schedule_row(row, is_served=_is_served(desk, row)) for row in found]}
+    found = [row for name, row in rows if name > after and pipeline in (None, row.schedule.pipeline)]
+    return {
+        "schedules": [schedule_row(row, is_served=_is_served(desk, row)) for row in found[:limit]],
+        "next": found[limit - 1].schedule.schedule_id if len(found) > limit else None,
+    }
 
 
 async def _show(desk: Desk, arguments: Arguments) -> dict[str, Any]:
@@ -210,7 +214,7 @@ _RUN = ("inputs", "final_vars", "config", "key", "priority", "max_retries", "ret
 _CHOOSING = ("schedule_ids", "all", "pipeline")
 
 SCHEDULE_COMMANDS = (
-    Command("schedules.list", _list, ("pipeline",), live=False, changes=False),
+    Command("schedules.list", _list, ("pipeline", "limit", "after"), live=False, changes=False),
     Command("schedules.show", _show, ("schedule_id",), live=False, changes=False),
     Command(
         "schedules.add",

@@ -29,6 +29,8 @@ OLDEST = 60.0
 LARGEST = 1024 * 1024
 #: Requests waiting to be answered; more are refused.
 QUEUE = 1000
+#: Commands that start runs, now or by the clock.
+_STARTING = frozenset({"run", "schedules.add"})
 #: Rows of a reply, so that it fits a packet.
 MOST_ROWS = 100
 
@@ -77,7 +79,7 @@ class MqttDoor:
         async with asyncio.TaskGroup() as waiting:
             while True:
                 name, message = await self._requests.get()
-                if _waits(message):
+                if name == "runs.wait" or _waits(message):
                     self._waiting += 1
                     waiting.create_task(self._answer_later(name, message), name=f"control:{name}")
                 else:
@@ -110,30 +112,31 @@ class MqttDoor:
         limit = request.get("limit", MOST_ROWS)
         if command is not None and "limit" in command.arguments and limit in range(MOST_ROWS, MOST + 1):
             request["limit"] = MOST_ROWS
-        if name == "run":
-            self._check_run(request)
+        if name in _STARTING:
+            self._check_run(name, request)
         return request
 
-    def _check_run(self, request: dict[str, Any]) -> None:
+    def _check_run(self, command: str, request: dict[str, Any]) -> None:
         pipeline = request.get("pipeline")
         if not isinstance(pipeline, str) or pipeline not in self._allow:
             raise CommandRefused(
-                f"pipeline '{pipeline}' may not be started by MQTT", where="run", mend="name it under control.allow"
+                f"pipeline '{pipeline}' may not be started by MQTT", where=command, mend="name it under control.allow"
             )
         allowed = self._allow[pipeline]
         inputs = request.get("inputs") or {}
         if not isinstance(inputs, dict):
-            raise CommandRefused("'inputs' must be an object", where="run")
+            raise CommandRefused("'inputs' must be an object", where=command)
         for name in inputs:
             if allowed is not None and name not in allowed:
                 raise CommandRefused(
                     f"input '{name}' of '{pipeline}' may not be given by MQTT",
-                    where="run",
+                    where=command,
                     mend=f"name it under control.allow.{pipeline}.inputs",
                 )
         for name in ("config", "final_vars"):
             if request.get(name):
-                raise CommandRefused(f"'{name}' may not be given by MQTT", where="run", mend="use the control socket")
+                what = f"'{name}' may not be given by MQTT"
+                raise CommandRefused(what, where=command, mend="use the control socket")
 
     def _send(self, name: str, message: Message, body: dict[str, Any]) -> None:
         number = _loose(message).get("id")

@@ -10,7 +10,7 @@ from typing import Any
 
 from fp_events.domain.message import Message
 from fp_events.domain.records import StoredAttempt, StoredPublication, StoredRun, StoredState
-from fp_events.domain.run import Cause, Failure
+from fp_events.domain.run import Failure
 
 
 def moment(at: datetime | None) -> str | None:
@@ -50,7 +50,8 @@ def run_row(run: StoredRun) -> dict[str, Any]:
 
 def _schedule(run: StoredRun) -> dict[str, Any]:
     """Which schedule made the run, and for which instant."""
-    about = json.loads(run.request).get("schedule") if run.cause is Cause.SCHEDULE and run.request else None
+    # A replay of such a run has them too.
+    about = json.loads(run.request).get("schedule") if run.request and b'"schedule"' in run.request else None
     return {"schedule": about and about["id"], "scheduled_at": about and about["scheduled_at"]}
 
 
@@ -64,7 +65,7 @@ def run_whole(run: StoredRun) -> dict[str, Any]:
         "crashes": run.crashes,
         "version": run.version,
         "captures": dict(run.captures),
-        "request": request,
+        "request": {name: value for name, value in request.items() if name != "schedule"} if request else None,
         "replay_of": request.get("replay_of") if request else None,
         "message": None if run.message is None else _message(run.message),
         "attempts": [_attempt(attempt) for attempt in run.attempts],
