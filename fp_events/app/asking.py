@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from fp_events.config import Config
 
 
-async def call(config: Config, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def call(
+    config: Config, command: str, arguments: Mapping[str, Any], *, by_daemon: bool = False
+) -> dict[str, Any]:
     """Answer one command of the table; see `fp_events.runtime.commands` for names and arguments.
 
-    Without a daemon, what the ledger alone can answer is answered under its lock; else DaemonUnavailable is raised.
+    Without a daemon, what the ledger alone can answer is answered under its lock, unless it is to be answered
+    `by_daemon`; else DaemonUnavailable is raised.
     """
     try:
         return await ask(folder_of(config), command, arguments)
     except DaemonUnavailable:
-        if command in COMMANDS and COMMANDS[command].live:
+        if by_daemon or (command in COMMANDS and COMMANDS[command].live):
             raise
     ledger, path = make_ledger(config)
     if path is None or not path.exists():

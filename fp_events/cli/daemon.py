@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from fp_events.config import Config
 
 
-def call(config: Config, command: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def call(
+    config: Config, command: str, arguments: Mapping[str, Any] | None = None, *, by_daemon: bool = False
+) -> dict[str, Any]:
     """Send one command and return its result.
 
-    Without a daemon the ledger answers what it can; else DaemonUnavailable is raised. What the daemon refuses is
-    CommandRefused, also where it has not read the project's newest pipeline yet.
+    Without a daemon the ledger answers what it can, unless it is to be answered `by_daemon`; else DaemonUnavailable
+    is raised. What the daemon refuses is CommandRefused, also where it has not read the newest pipeline yet.
     """
     import asyncio
 
@@ -23,7 +25,7 @@ def call(config: Config, command: str, arguments: Mapping[str, Any] | None = Non
 
     kept = {name: value for name, value in (arguments or {}).items() if value is not None}
     try:
-        return asyncio.run(app.call(config, command, kept))
+        return asyncio.run(app.call(config, command, kept, by_daemon=by_daemon))
     except PipelineNotFound:
         name = kept.get("pipeline")
         if name not in config.pipelines:

@@ -11,6 +11,7 @@ import typer
 
 from fp_events.domain.errors import UsageError
 
+from .arguments import PipelineOption
 from .invocation import Invocation
 from .output import Format, FormatOption, note, safe, to_json
 from .publish import UrlOption, broker_override
@@ -27,6 +28,13 @@ def tap(
         typer.Argument(metavar="[FILTER]...", help="MQTT topic filters; default: all that the daemon publishes."),
     ] = None,
     *,
+    pipeline: PipelineOption = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option("--event", "-e", metavar="EVENT", help="Only events of this kind: failed, succeeded, … or all."),
+    ] = None,
+    results: Annotated[bool, typer.Option("--results", help="Only results.")] = False,
+    dead_letters: Annotated[bool, typer.Option("--dead-letters", help="Only dead letters.")] = False,
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="End after so many messages.")] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Only the payloads, byte for byte, a line break after each.")
@@ -37,13 +45,18 @@ def tap(
     """Print messages as they come, until Ctrl-C. With --json, an object per line."""
     import asyncio
 
-    from .link import base_topic, options_for
+    from .link import options_for
+    from .tap_topics import topics
 
     if form not in {Format.TABLE, Format.JSON}:
         raise UsageError(f"a stream has no form '{form.value}'", mend="use --format table or json, or --raw")
     invocation: Invocation = context.obj
     config = invocation.config(broker_override(mqtt_url))
-    wanted = filters or [f"{base_topic(config)}/#"]
+    if filters and (pipeline or event or results or dead_letters):
+        raise UsageError("give filters, or say what by options: not both")
+    wanted = filters or topics(
+        config, pipeline=pipeline, events=event or (), results=results, dead_letters=dead_letters
+    )
     options = options_for(config, [_subscription(number, each) for number, each in enumerate(wanted, 1)])
     show = _show_raw if raw else _show_json if form is Format.JSON else _show_line
     try:

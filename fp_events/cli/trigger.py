@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +23,11 @@ from .arguments import (
 from .daemon import call
 from .invocation import Invocation
 from .moments import moment, seconds
-from .output import Format, FormatOption, console, note, show_value, to_json
+from .output import Format, FormatOption, console, note, safe, show_value, to_json
+from .texts import duration
+
+if TYPE_CHECKING:
+    from fp_events.config import Config
 
 #: Outcome -> how a sentence goes on after "the run".
 _ENDED: Mapping[str | None, str] = {
@@ -93,14 +98,28 @@ def trigger(
         "timeout_s": timeout,
     }
     config = invocation.config()
-    with waiting(f"waiting for {pipeline}" if wait else ""):
-        if mqtt:
-            from .control_topic import request
+    if mqtt:
+        from .control_topic import request
 
+        with waiting(f"waiting for {pipeline}" if wait else ""):
             found = request(config, "run", asked)
-        else:
-            found = call(config, "run", asked)
+    elif wait and sys.stderr.isatty():
+        found = _followed(config, {**asked, "wait": None, "timeout_s": None}, timeout)
+    else:
+        found = call(config, "run", asked)
     _show(found, form, wait=wait)
+
+
+def _followed(config: Config, asked: Mapping[str, Any], timeout: float | None) -> dict[str, Any]:
+    """Start a run and show on one line of the terminal where it is, until it has ended or `timeout` is over."""
+    from .watching import follow, progress
+
+    run_id = call(config, "run", asked)["run_id"]
+    began = monotonic()
+    with console(stderr=True).status(f"{asked['pipeline']} {run_id}") as line:
+        for run in follow(config, run_id, limit=timeout):
+            line.update(safe(f"{run['pipeline']} {run_id}: {progress(run)}, {duration(monotonic() - began)}"))
+    return call(config, "runs.show", {"run_id": run_id})
 
 
 def waiting(text: str) -> AbstractContextManager[object]:

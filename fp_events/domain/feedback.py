@@ -25,7 +25,7 @@ def feedback_loops(pipelines: Iterable[Pipeline], result_topic: Callable[[str, s
     problems = []
     for source, target in product(known, known):
         for output, trigger in product(source.outputs, target.triggers):
-            topics = _published(source, output, result_topic)
+            topics = published(source, output, result_topic)
             if not overlaps(topics, parse_filter(trigger.topic).filter):
                 continue
             feeds[source.name].add(target.name)
@@ -72,7 +72,7 @@ def _certain(pipeline: Pipeline, output: Output, trigger: Trigger, topics: str) 
     return names <= captures | {"topic", "pipeline"} and covers(trigger.topic, topics)
 
 
-def _published(pipeline: Pipeline, output: Output, result_topic: Callable[[str, str], str]) -> str:
+def published(pipeline: Pipeline, output: Output, result_topic: Callable[[str, str], str]) -> str:
     """A filter for all topics that an output may publish to."""
     if output.topic is None:
         return result_topic(pipeline.name, output.node)

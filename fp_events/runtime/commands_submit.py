@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -18,7 +19,7 @@ from fp_events.domain.run import AttemptResult, Cause, Outcome, RunState
 
 from .arguments import Arguments
 from .command import Command, Desk
-from .views import moment, one_line
+from .views import moment, one_line, run_row
 
 #: Ids that callers may give to runs; a colon would make one look like a publication's.
 RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -141,7 +142,20 @@ async def _as_it_is(desk: Desk, run_id: str, *, known: bool) -> dict[str, Any]:
     }
 
 
+async def _wait(desk: Desk, arguments: Arguments) -> dict[str, Any]:
+    """A run once it has ended, or after `timeout_s` as it is then."""
+    timeout = arguments.number("timeout_s")
+    run_id = (await desk.run(arguments.needed("run_id"))).run_id
+    ended = asyncio.Event()
+    if desk.live.when_ended(run_id, lambda *_: ended.set()):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await ended.wait()
+    return run_row(await desk.run(run_id))
+
+
 SUBMIT_COMMANDS = (
+    Command("runs.wait", _wait, ("run_id", "timeout_s"), live=True, changes=False),
     Command(
         "run",
         _run,
