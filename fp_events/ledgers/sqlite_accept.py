@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Sequence
 
 from fp_events.domain.records import Accept, Accepted, NewRun
-from fp_events.domain.run import Cause
+from fp_events.domain.run import Cause, RunState
 
 from .intake import Intake
 from .rules import Counts, Facts, RedeliveryWindow, first_attempt
-from .sqlite_known import Known
+from .sqlite_known import MOST, Known
 from .sqlite_rows import captures_text, micros, micros_or_none, properties_text
 from .sqlite_statements import insert, read_in, write_rows
 
@@ -74,27 +74,36 @@ class Acceptor:
         return answers
 
     def _write_runs(self, db: sqlite3.Connection, runs: Sequence[tuple[NewRun, int]], counts: Counts) -> None:
-        first = seq = self.next_seq
+        first = self.next_seq
         self.next_seq += len(runs)
-        remember = self._known.remember
-        plain = running = True
-        for run, message_id in runs:
-            attempt = first_attempt(run)
-            facts = Facts(seq, run.pipeline, run.state, self._epoch if attempt else 0, attempt)
-            counts.enter(facts)
-            remember(run.run_id, facts)
-            seq += 1
-            running = running and attempt == 1 and run.due_at is None
-            plain = plain and message_id > 0 and run.cause is Cause.MESSAGE and _endless(run)
-        if plain:
-            write_rows(db, _PLAIN_RUNS, 9, _plain_runs(runs, first))
-        else:
-            write_rows(db, _RUNS, 13, _all_runs(runs, first))
-        if running and runs:
+        if self._remember(runs, first, counts):
             # The rows just written are the last ones of the table.
+            _write_facts(db, runs, first)
             db.execute(_RUNNING, (self._epoch, first))
         else:
+            _write_facts(db, runs, first)
             write_rows(db, _LIVE, 5, self._live(runs, first))
+
+    def _remember(self, runs: Sequence[tuple[NewRun, int]], first: int, counts: Counts) -> bool:
+        """Count the runs and remember them; whether all are RUNNING, and there is one."""
+        known, running = self._known, self._known.running
+        started: dict[str, int] = {}
+        number = 0
+        for seq, (run, _) in enumerate(runs, first):
+            pipeline = run.pipeline
+            if run.state is RunState.RUNNING and run.due_at is None:
+                started[pipeline] = started.get(pipeline, 0) + 1
+                number += 1
+                if len(running) < MOST:
+                    running[run.run_id] = (seq, pipeline)
+            else:
+                attempt = first_attempt(run)
+                facts = Facts(seq, pipeline, run.state, self._epoch if attempt else 0, attempt)
+                counts.enter(facts)
+                known.remember(run.run_id, facts)
+        for pipeline, more in started.items():
+            counts.add(pipeline, RunState.RUNNING.value, more)
+        return 0 < number == len(runs)
 
     def _live(self, runs: Sequence[tuple[NewRun, int]], first: int) -> list[object]:
         values: list[object] = []
@@ -104,47 +113,28 @@ class Acceptor:
         return values
 
 
-def _endless(run: NewRun) -> bool:
-    return run.expires_at is None and run.deadline_at is None and run.request is None
-
-
-def _plain_runs(runs: Sequence[tuple[NewRun, int]], seq: int) -> list[object]:
-    values: list[object] = []
-    for run, message_id in runs:
-        values += (
-            seq,
-            run.run_id,
-            run.pipeline,
-            run.trigger,
-            run.trigger_topic,
-            run.key,
-            message_id,
-            micros(run.created_at),
-            captures_text(run.captures),
-        )
-        seq += 1
-    return values
-
-
-def _all_runs(runs: Sequence[tuple[NewRun, int]], first: int) -> list[object]:
-    values: list[object] = []
+def _write_facts(db: sqlite3.Connection, runs: Sequence[tuple[NewRun, int]], first: int) -> None:
+    plain: list[object] = []
+    whole: list[object] = []
+    message = Cause.MESSAGE
     for seq, (run, message_id) in enumerate(runs, first):
-        values += (
-            seq,
-            run.run_id,
-            run.pipeline,
-            run.cause.value,
-            run.trigger,
-            run.trigger_topic,
-            run.key,
-            message_id or None,
-            micros(run.created_at),
-            micros_or_none(run.expires_at),
-            micros_or_none(run.deadline_at),
-            captures_text(run.captures),
-            run.request,
-        )
-    return values
+        created_at = micros(run.created_at)
+        captures = captures_text(run.captures) if run.captures else None
+        if (
+            message_id
+            and run.cause is message
+            and run.expires_at is None
+            and run.deadline_at is None
+            and run.request is None
+        ):
+            plain += (seq, run.run_id, run.pipeline, run.trigger, run.trigger_topic, run.key, message_id)
+            plain += (created_at, captures)
+        else:
+            whole += (seq, run.run_id, run.pipeline, run.cause.value, run.trigger, run.trigger_topic, run.key)
+            whole += (message_id or None, created_at, micros_or_none(run.expires_at), micros_or_none(run.deadline_at))
+            whole += (captures, run.request)
+    write_rows(db, _PLAIN_RUNS, 9, plain)
+    write_rows(db, _RUNS, 13, whole)
 
 
 def _write_messages(db: sqlite3.Connection, intake: Intake) -> None:

@@ -7,6 +7,7 @@ number.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from fp_events.domain.message import Publication
 from fp_events.domain.records import AttemptFacts, Batch, Claim, Finish, Reopen, StateWrite, Wait
@@ -56,7 +57,9 @@ _REOPENED = (
     "DELETE FROM ended_runs WHERE seq",
 )
 _ATTEMPTS = insert("attempts", "run_seq number ended version started_at duration failure", "INSERT OR REPLACE")
-_OUTBOX = insert("outbox", "seq event_id run_seq topic qos retain created_at properties payload", "INSERT OR REPLACE")
+_PUBLICATION = "seq event_id run_seq topic qos retain created_at properties payload"
+_OUTBOX = insert("outbox", _PUBLICATION)
+_OUTBOX_AGAIN = insert("outbox", _PUBLICATION, "INSERT OR REPLACE")
 _STATES = insert("state", "pipeline key run_id updated_at value", "INSERT OR REPLACE")
 
 
@@ -64,7 +67,7 @@ def read_facts(db: sqlite3.Connection, batch: Batch, known: Known) -> dict[str, 
     """What each run that the batch wants to change is now, by run id, as far as that is not known."""
     groups: tuple[tuple[Claim | Wait | Finish | Reopen, ...], ...]
     groups = (batch.claims, batch.waits, batch.finishes, batch.reopened)
-    wanted = [change.run_id for group in groups for change in group if known.get(change.run_id) is None]
+    wanted = [change.run_id for group in groups for change in group if change.run_id not in known]
     found: dict[str, Facts] = {}
     rows = read_in(db, _FACTS, wanted) if wanted else ()
     for run_id, seq, pipeline, state, epoch, attempt, outcome, dead_letter in rows:
@@ -78,6 +81,12 @@ def read_facts(db: sqlite3.Connection, batch: Batch, known: Known) -> dict[str, 
             dead_letter=bool(dead_letter),
         )
     return found
+
+
+def _plain(finish: Finish) -> bool:
+    return (
+        finish.outcome is Outcome.SUCCEEDED and not finish.dead_letter and finish.facts is None and finish.state is None
+    )
 
 
 class Changer:
@@ -96,6 +105,8 @@ class Changer:
         self._waits: list[object] = []
         self._ended: list[int] = []
         self._successes: list[object] = []
+        #: By pipeline, as far as they were RUNNING and are not counted yet.
+        self._succeeded: dict[str, int] = {}
         self._ends: list[object] = []
         self._reopened: list[object] = []
         self._attempts: list[object] = []
@@ -107,13 +118,12 @@ class Changer:
             self._claim(claim)
         for wait in batch.waits:
             self._wait(wait)
-        for finish in batch.finishes:
-            self._finish(finish)
+        self._finish_all(batch.finishes)
         for reopen in batch.reopened:
             self._reopen(reopen)
 
     def _find(self, run_id: str) -> Facts | None:
-        return self._known.get(run_id) or self._facts.get(run_id)
+        return self._known.find(run_id) or self._facts.get(run_id)
 
     def _claim(self, claim: Claim) -> None:
         facts = self._find(claim.run_id)
@@ -136,6 +146,24 @@ class Changer:
         self._counts.enter(facts)
         self._waits += (facts.seq, micros(wait.due_at), wait.facts.version)
         self._add_attempt(facts.seq, wait.attempt, wait.facts)
+
+    def _finish_all(self, finishes: Sequence[Finish]) -> None:
+        """As `_finish` for each; without its detours where a run succeeds at its first attempt."""
+        running, succeeded = self._known.running, self._succeeded
+        ended, successes = self._ended, self._successes
+        for finish in finishes:
+            accepted = running.get(finish.run_id)
+            if accepted is None or finish.attempt != 1 or not _plain(finish):
+                self._finish(finish)
+                continue
+            del running[finish.run_id]
+            seq, pipeline = accepted
+            succeeded[pipeline] = succeeded.get(pipeline, 0) + 1
+            finished_at = micros(finish.finished_at)
+            first, last = self._add_publications(seq, finish.publications, finished_at)
+            ended.append(seq)
+            successes += (seq, self._epoch, 1, micros_or_none(finish.started_at), finished_at, finish.duration)
+            successes += (finish.version, first, last, finish.values)
 
     def _finish(self, finish: Finish) -> None:
         facts = self._find(finish.run_id)
@@ -199,6 +227,9 @@ class Changer:
 
     def write(self, db: sqlite3.Connection) -> None:
         """Write the rows of what was not stale."""
+        for pipeline, number in self._succeeded.items():
+            self._counts.add(pipeline, RunState.RUNNING.value, -number)
+            self._counts.add(pipeline, Outcome.SUCCEEDED.value, number)
         claims = [value for row in self._claims.values() for value in row]
         write_rows(db, _CLAIMS, 4, claims, _BY_SEQ)
         write_rows(db, _WAITS, 3, self._waits, _BY_SEQ)
@@ -208,8 +239,15 @@ class Changer:
         for statement in _REOPENED:
             write_in(db, statement, self._reopened)
         write_rows(db, _ATTEMPTS, 7, self._attempts)
-        write_rows(db, _OUTBOX, 9, self._outbox)
+        self._write_outbox(db)
         self._write_states(db)
+
+    def _write_outbox(self, db: sqlite3.Connection) -> None:
+        try:
+            write_rows(db, _OUTBOX, 9, self._outbox)
+        except sqlite3.IntegrityError:
+            # An id that is there already: what was written first gives way.
+            write_rows(db, _OUTBOX_AGAIN, 9, self._outbox)
 
     def _write_states(self, db: sqlite3.Connection) -> None:
         kept: list[object] = []

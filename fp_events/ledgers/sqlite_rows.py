@@ -40,7 +40,7 @@ def moment_or_none(value: int | None) -> datetime | None:
 
 def properties_text(properties: Properties) -> str | None:
     """JSON array of all fields in their order; None for the properties that most messages have: none."""
-    if properties is NO_PROPERTIES or properties == NO_PROPERTIES:
+    if properties is NO_PROPERTIES:
         return None
     correlation = properties.correlation_data
     encoded = None if correlation is None else base64.b64encode(correlation).decode()

@@ -36,7 +36,7 @@ class BatchWriter:
         self._db = db
         self.epoch = epoch
         self._window = RedeliveryWindow()
-        self._known = Known()
+        self._known = Known(epoch)
         marks = dict(db.execute("SELECT name, value FROM marks"))
         self._confirmed: int = marks.get("confirmed", 0)
         self._mark = self._confirmed
