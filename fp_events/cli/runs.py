@@ -100,8 +100,8 @@ def show_run(found: Mapping[str, Any], form: Format) -> None:
 
 
 def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    names = ("run_id", "pipeline", "version", "cause", "trigger", "key", "replay_of")
-    times = ("created_at", "started_at", "finished_at", "due_at", "deadline_at", "expires_at")
+    names = ("run_id", "pipeline", "version", "cause", "schedule", "trigger", "key", "replay_of")
+    times = ("scheduled_at", "created_at", "started_at", "finished_at", "due_at", "deadline_at", "expires_at")
     facts = [(name.removesuffix("_id"), _text(run.get(name))) for name in names]
     facts.insert(1, ("outcome", _text(run.get("outcome") or run.get("state"))))
     facts += [("captures", _text(run.get("captures") or None)), ("request", _text(run.get("request")))]
