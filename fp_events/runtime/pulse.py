@@ -35,8 +35,8 @@ class LoopPulse:
     def start(self) -> None:
         """Begin; on the loop."""
         self._loop = asyncio.get_running_loop()
-        self._due = self._loop.time() + BEAT
-        self._timer = self._loop.call_at(self._due, self._beat)
+        self._due = time.monotonic() + BEAT
+        self._timer = self._loop.call_later(BEAT, self._beat)
 
     def stop(self) -> None:
         """End."""
@@ -44,15 +44,17 @@ class LoopPulse:
             self._timer.cancel()
 
     def _beat(self) -> None:
-        now = self._loop.time()
+        # Not the loop's own clock, which some loops read once per turn.
+        now = time.monotonic()
         self._beats.append((now, now - self._due))
         seen, self._seen = self._seen, self._activity()
-        self._due = now + (IDLE_BEAT if seen == self._seen else BEAT)
-        self._timer = self._loop.call_at(self._due, self._beat)
+        pause = IDLE_BEAT if seen == self._seen else BEAT
+        self._due = now + pause
+        self._timer = self._loop.call_later(pause, self._beat)
 
     def shown(self) -> dict[str, Any]:
         """As `status` shows it: median, 99th percentile and longest lateness of the last seconds."""
-        since = self._loop.time() - WINDOW
+        since = time.monotonic() - WINDOW
         late = sorted(late for at, late in self._beats if at >= since) or [0.0]
         lag = {
             "p50": _ms(late[len(late) // 2]),
