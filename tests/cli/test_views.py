@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -86,14 +87,14 @@ def test_waiting_on_a_terminal_shows_where_the_run_is(fp: Fp, live: Path) -> Non
     assert 0 == terminal.end()
 
 
-@pytest.mark.parametrize("keys", ["q", "\x03"])
-def test_top_refreshes_until_it_is_ended(fp: Fp, live: Path, keys: str) -> None:
+@pytest.mark.parametrize("end", [lambda top: top.type("q"), lambda top: top.process.send_signal(signal.SIGINT)])
+def test_top_refreshes_until_it_is_ended(fp: Fp, live: Path, end: Callable[[Terminal], None]) -> None:
     """Rates and latencies of each pipeline, and the last failures; q and Ctrl-C end it."""
     terminal = Terminal(live, "top", "--interval", "0.2")
     terminal.until("counting")
     fp("trigger", "counting", "-i", "value=-1", "-i", "source=x", "--wait")
     terminal.until("a reading below zero")
-    terminal.type(keys)
+    end(terminal)
     assert 0 == terminal.end()
 
 
@@ -104,3 +105,28 @@ def test_top_looks_once_without_a_terminal(fp: Fp) -> None:
     assert all(word in table for word in ("PIPELINE", "IN/S", "P99", "OLDEST", "counting"))
     (row,) = fp("top", "--once", "--json").json["pipelines"]
     assert ("counting", True, 0) == (row["name"], row["latency_p99_s"] >= row["latency_p50_s"] > 0, row["queued"])
+
+
+@pytest.mark.parametrize(
+    ("options", "heard"),
+    [
+        (["--event", "failed"], "fp/counting/events/+/failed"),
+        (["-p", "counting", "--results", "--dead-letters"], "fp/counting/dlq/counting, out/+"),
+        (["-p", "counting"], "fp/counting/events/counting/+, fp/counting/dlq/counting, out/+"),
+        ([], "fp/counting/#, out/+"),
+    ],
+)
+def test_tap_listens_by_kind_and_by_pipeline(fp: Fp, live: Path, options: list[str], heard: str) -> None:
+    """The topics of the configuration, and those of the daemon's own."""
+    command = [*PROGRAM, "tap", "-n", "1", *options]
+    with subprocess.Popen(command, cwd=live, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tapping:
+        assert tapping.stderr is not None
+        assert f"listening to {heard} on " in tapping.stderr.readline()
+        fp("trigger", "counting", "-i", "value=-1", "-i", "source=tapped")
+        assert 0 == tapping.wait(20)
+
+
+def test_tap_refuses_what_it_does_not_know(fp: Fp) -> None:
+    """An event, a pipeline, and filters beside options."""
+    wrong = (["-e", "fialed"], ["-p", "countign"], ["a/#", "--results"])
+    assert [64] * 3 == [fp("tap", *options).code for options in wrong]
