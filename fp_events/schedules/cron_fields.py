@@ -53,12 +53,16 @@ class FieldRule:
     def next_wall(self, after: datetime) -> datetime | None:
         """The first matching time on the wall after `after`."""
         day, found = after.date(), self._next_time((after.hour, after.minute, after.second))
+        years = self.numbers["year"]
         for _ in range(_HORIZON):
             if found is not None and self._matches(day):
                 return datetime.combine(day, found)
             day += timedelta(days=1)
-            if day.year > max(self.numbers["year"]):
-                return None
+            if day.year not in years:
+                year = min((year for year in years if year > day.year), default=None)
+                if year is None:
+                    return None
+                day = date(year, 1, 1)
             found = self._next_time((0, 0, -1))
         return None
 
