@@ -185,6 +185,7 @@ def _options(
         ledger_path=ledger_path,
         retention=config.ledger.retention.policy(),
         transport=_transport(config, address, protocol),
+        direct_transport=_transport(config, address, protocol, direct=True),
         formats=codecs,
         events=config.events.status,
         control={name: frozenset(allowed.inputs) for name, allowed in config.control.allow.items()}
@@ -205,13 +206,14 @@ def _options(
 def _armed(options: ServiceOptions, point: Failpoint) -> ServiceOptions:
     """The same daemon, which will die at `point`."""
     armed = {id(executor): point.executor(executor) for executor in options.executors}
-    make = options.transport
+    make, direct = options.transport, options.direct_transport
     return replace(
         options,
         executors=tuple(armed.values()),
         executor_of={name: (armed[id(executor)], label) for name, (executor, label) in options.executor_of.items()},
         ledger=point.ledger(options.ledger),
         transport=lambda router, stale, on_connection: point.transport(make(router, stale, on_connection)),
+        direct_transport=lambda router, stale, on_connection: point.transport(direct(router, stale, on_connection)),
     )
 
 
@@ -236,7 +238,7 @@ def _label(spec: ExecutorSpec) -> str:
 
 
 def _transport(
-    config: Config, address: BrokerAddress | None, protocol: Literal["5", "3.1.1"]
+    config: Config, address: BrokerAddress | None, protocol: Literal["5", "3.1.1"], *, direct: bool = False
 ) -> Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None]], Transport]:
     from fp_events.config import connect_options
     from fp_events.transports.aiomqtt import AiomqttTransport
@@ -248,14 +250,17 @@ def _transport(
             config,
             subscriptions=router.subscriptions,
             stale_filters=stale,
-            will=availability(names, "offline"),
-            greeting=(availability(names, "online"),),
+            # The daemon has one word on whether it is there, and one connection that gives it.
+            will=None if direct else availability(names, "offline"),
+            greeting=() if direct else (availability(names, "online"),),
             host=address.host if address else None,
             port=address.port if address else None,
         )
         if options.password:
             register_secret(options.password)
-        return AiomqttTransport(replace(options, protocol=protocol), on_connection=on_connection)
+        client_id = f"{options.client_id}-x" if direct else options.client_id
+        options = replace(options, protocol=protocol, client_id=client_id)
+        return AiomqttTransport(options, on_connection=on_connection)
 
     return make
 

@@ -76,6 +76,7 @@ def _trigger(settings: TriggerSettings, where: str) -> Trigger:
         spread=settings.spread,
         retained=settings.retained,
         key=settings.key,
+        acknowledge=settings.acknowledge,
         concurrency=settings.concurrency,
         identity=settings.identity,
         expires_after=settings.expires_after,

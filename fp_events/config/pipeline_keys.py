@@ -61,15 +61,13 @@ class TriggerSettings(Block):
         None, "Messages older than this end EXPIRED instead of starting.", shown="never"
     )
     acknowledge: Annotated[
-        Literal["when_saved"],
-        one_of(
-            "when_saved",
-            missing={
-                word: f"`{word}` is not available in this version; messages are acknowledged when_saved"
-                for word in ("when_received", "when_executed")
-            },
-        ),
-    ] = setting("when_saved", "When the broker is told that we have a message: once it is durable.")
+        Literal["when_saved", "when_received", "when_executed"],
+        one_of("when_saved", "when_received", "when_executed"),
+    ] = setting(
+        "when_saved",
+        "When the broker is told that we have a message: once it is in the ledger, at once (at most once, no ledger),"
+        " or once its results are confirmed (no ledger, a connection of its own).",
+    )
 
 
 class OutputSettings(Block):

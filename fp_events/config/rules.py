@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from fp_events.domain.errors import Problem
+from fp_events.domain.pipeline import LONGEST_UNSAVED
 
 from .layers import Layer, Path, deciding, origin
 from .pipeline_keys import PipelineSettings
@@ -108,9 +109,34 @@ def pipeline_rules(settings: PipelineSettings, layers: Sequence[Layer], source: 
         what = "run.executor.max_workers is unused: only threadpool and processpool have workers"
         where = origin(layers, ("run", "executor", "max_workers"))
         yield Problem(what=what, where=where, mend="give the executor such a type", warning=True)
+    yield from _acknowledge_rules(settings, layers)
     for index, name in enumerate(settings.run.retry_exceptions):
         where = origin(layers, ("run", "retry_exceptions", index))
         yield from _exception_rules(name, where, source)
+
+
+def _acknowledge_rules(settings: PipelineSettings, layers: Sequence[Layer]) -> Iterator[Problem]:
+    """What needs the ledger cannot be had without it."""
+    for index, trigger in enumerate(settings.triggers):
+        word = trigger.acknowledge
+        if word == "when_saved":
+            continue
+        where = origin(layers, ("triggers", index, "acknowledge"))
+        mend = "use when_saved"
+        if settings.state:
+            what = f"acknowledge: {word} keeps nothing in the ledger, and the pipeline has state, which lives there"
+            yield Problem(what=what, where=where, mend=mend)
+        if trigger.identity is not None:
+            what = f"acknowledge: {word} keeps nothing in the ledger, and `identity` is remembered there"
+            yield Problem(what=what, where=where, mend=f"{mend}, or leave `identity` out")
+        if word == "when_executed" and trigger.qos == 0:
+            what = "acknowledge: when_executed leaves the message with the broker, which keeps none of QoS 0"
+            yield Problem(what=what, where=where, mend="use qos 1")
+        deadline = settings.run.deadline
+        if word == "when_executed" and deadline is not None and deadline > LONGEST_UNSAVED:
+            what = "acknowledge: when_executed holds up all later messages until a run has ended, and run.deadline is"
+            what += f" {deadline:g} s"
+            yield Problem(what=what, where=where, mend=f"give run.deadline at most {LONGEST_UNSAVED:g} s")
 
 
 def _exception_rules(name: str, where: str, source: str) -> Iterator[Problem]:

@@ -9,6 +9,9 @@ from typing import Any, Literal
 from .retry import RetryPolicy
 from .schedule import Schedule
 
+#: Seconds that a message may stay with the broker while it is executed (`acknowledge: when_executed`).
+LONGEST_UNSAVED = 60.0
+
 Format = Literal["json", "jsonlines", "text", "bytes", "msgpack", "cbor"]
 
 
@@ -30,6 +33,9 @@ class Trigger:
     retained: Literal["skip", "process"] = "skip"
     #: Template over captures and payload fields; runs with the same key go one at a time, in order.
     key: str | None = None
+    #: When the broker is told that we have the message: `when_saved`: the ledger has it; `when_received`: at once,
+    #: and no ledger; `when_executed`: its runs are settled, and no ledger.
+    acknowledge: Literal["when_saved", "when_received", "when_executed"] = "when_saved"
     #: Runs of this trigger under way at a time.
     concurrency: int = 64
     #: Dotted path to what tells two messages apart; None: the `message_id` user property.

@@ -11,6 +11,7 @@ from uuid_utils import uuid7
 from fp_events.domain.errors import InputInvalid, Undecodable
 from fp_events.domain.mapping import parse_path, scope_of
 from fp_events.domain.message import Message
+from fp_events.domain.pipeline import LONGEST_UNSAVED
 from fp_events.domain.records import NewRun
 from fp_events.domain.run import Cause, RunState
 from fp_events.domain.templates import TemplateError
@@ -18,6 +19,7 @@ from fp_events.domain.templates import parse as parse_template
 
 from .entry import Entry
 from .formats import Formats
+from .held import Held
 from .lane import Lane
 from .router import Target
 
@@ -51,6 +53,7 @@ class Aim:
     ) -> tuple[NewRun, Entry]:
         """The run of a message, for the ledger and for memory. `now`: on the monotonic clock."""
         self.queue.received += 1
+        self.queue.last_message = now
         properties = message.properties
         identity = properties.user_value("message_id") if properties.user else None
         key = self._one_key
@@ -61,10 +64,8 @@ class Aim:
             self.ahead += 1
         created = message.received_at
         expires_in = self._expires_after
-        given = properties.message_expiry
-        if given is not None:
-            # The shorter of the trigger's and the publisher's word (MQTT 5, 3.3.2.3.3).
-            expires_in = float(given) if expires_in is None else min(float(given), expires_in)
+        if properties.message_expiry is not None:
+            expires_in = self._expires_in(float(properties.message_expiry))
         deadline = self._deadline
         run_id = str(uuid7())
         new = NewRun(
@@ -98,6 +99,41 @@ class Aim:
             claimed=starts,
         )
         return new, entry
+
+    def unsaved(self, message: Message, captures: Mapping[str, str], now: float, held: Held | None = None) -> Entry:
+        """The run of a message that the ledger is not to know of; `held`: its delivery, where that waits for it."""
+        self.queue.received += 1
+        self.queue.last_message = now
+        expires_in = self._expires_after
+        if message.properties.message_expiry is not None:
+            expires_in = self._expires_in(float(message.properties.message_expiry))
+        deadline = self._deadline
+        if held is not None:
+            held.missing += 1
+            # As long as it waits, so do all later messages of its connection.
+            deadline = LONGEST_UNSAVED if deadline is None else min(deadline, LONGEST_UNSAVED)
+        return Entry(
+            run_id=str(uuid7()),
+            pipeline=self._pipeline,
+            cause=Cause.MESSAGE,
+            trigger=self._index,
+            trigger_topic=self._topic,
+            key=self._read(message, captures, None)[0] if self._reads else self._one_key,
+            captures=captures,
+            request=None,
+            message=message,
+            created_at=message.received_at,
+            expires=None if expires_in is None else now + expires_in,
+            deadline=None if deadline is None else now + deadline,
+            attempt=1,
+            claimed=True,
+            saved=False,
+            delivery=held,
+        )
+
+    def _expires_in(self, given: float) -> float:
+        """Seconds: the shorter of the trigger's and the publisher's word (MQTT 5, 3.3.2.3.3)."""
+        return given if self._expires_after is None else min(given, self._expires_after)
 
     def _read(
         self, message: Message, captures: Mapping[str, str], identity: str | None

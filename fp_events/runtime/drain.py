@@ -18,6 +18,8 @@ async def drain(parts: Parts, at_once: asyncio.Event) -> bool:
     o = parts.options
     parts.board.draining = True
     parts.intake.stop()
+    if parts.direct is not None:
+        parts.direct.stop()
     parts.scheduler.stop()
     o.log.info("draining", running=parts.runner.executing)
     parts.publisher.tell(availability(o.names, "draining"))
@@ -35,6 +37,8 @@ async def drain(parts: Parts, at_once: asyncio.Event) -> bool:
         await at_once.wait()
         working.cancel_scope.cancel()
     with anyio.move_on_after(1.0 if at_once.is_set() else FAREWELL):
+        if parts.direct is not None:
+            await parts.direct.transport.close()
         await parts.transport.close((availability(o.names, "offline"),))
     return drained
 
@@ -43,6 +47,7 @@ async def _hand_over(parts: Parts) -> None:
     """Wait until what has ended is durable, published and told."""
     await parts.committer.flushed()
     if parts.transport.status().connected:
+        await parts.unsaved.emptied()
         await parts.publisher.emptied()
         parts.intake.confirm()
         await parts.committer.flushed()

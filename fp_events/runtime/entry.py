@@ -12,6 +12,7 @@ from fp_events.domain.message import Message
 from fp_events.domain.records import NewRun, StoredRun
 from fp_events.domain.run import Attempt, Cause, Outcome, PlanRef
 
+from .held import Held
 from .overrides import Overrides, overrides_of
 from .timers import Timer
 
@@ -76,8 +77,12 @@ class Entry:
     discard_state: bool = False
     #: An operator wants it to end: it starts no further attempt.
     cancelled: bool = False
-    #: Bytes that it is counted with while it is held.
-    held: int = 0
+    #: The ledger knows of it.
+    saved: bool = True
+    #: What is acknowledged when this run, and the others of its message, are settled.
+    delivery: Held | None = None
+    #: Bytes that it is counted with in memory.
+    weight: int = 0
     #: For `expires` and `deadline`, and for the next attempt.
     limit: Timer | None = None
     due: Timer | None = None

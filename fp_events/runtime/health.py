@@ -20,14 +20,18 @@ class DaemonHealth:
     """`Health` of a running daemon."""
 
     def __init__(
-        self, *, ledger: Ledger, transport: Transport, board: StatusBoard, writer: WriterPulse, filters: Sequence[str]
+        self,
+        *,
+        ledger: Ledger,
+        connections: Sequence[tuple[Transport, Sequence[str]]],
+        board: StatusBoard,
+        writer: WriterPulse,
     ) -> None:
-        """`filters`: what has to be subscribed."""
+        """`connections`: each with the filters that have to be subscribed there."""
         self._ledger = ledger
-        self._transport = transport
+        self._connections = connections
         self._board = board
         self._writer = writer
-        self._filters = filters
 
     def live(self) -> Sequence[Check]:
         """Whoever gets an answer has seen the loop run; a broker that is away is no reason to restart."""
@@ -40,11 +44,13 @@ class DaemonHealth:
         return [*self._broker(), Check("ledger", ledger), Check("draining", draining)]
 
     def _broker(self) -> list[Check]:
-        status = self._transport.status()
-        if not status.connected:
-            problem = status.last_error or f"{status.address}: not connected yet"
-            return [Check("connected", problem), Check("subscribed", "there is no connection")]
-        missing = [text for text in self._filters if status.granted.get(text, _REFUSAL) >= _REFUSAL]
+        missing: list[str] = []
+        for transport, filters in self._connections:
+            status = transport.status()
+            if not status.connected:
+                problem = status.last_error or f"{status.address}: not connected yet"
+                return [Check("connected", problem), Check("subscribed", "there is no connection")]
+            missing += [text for text in filters if status.granted.get(text, _REFUSAL) >= _REFUSAL]
         subscribed = f"the broker has not granted {', '.join(missing)}" if missing else ""
         return [Check("connected", ""), Check("subscribed", subscribed)]
 

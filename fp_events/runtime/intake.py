@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TypeVar
-
-import anyio
+from collections.abc import Callable, Sequence
 
 from fp_events.domain.message import ConnectionStatus, Delivery
 from fp_events.domain.ports import Transport
@@ -19,17 +16,13 @@ from .entry import Entry
 from .formats import Formats
 from .router import Match, Router, Target
 from .runner import Runner
+from .taking import Taking
 
-T = TypeVar("T")
-
-#: Messages of one commit, and their bytes.
-PART = 1_000
-PART_BYTES = 4 * 1024 * 1024
 #: Setting under which the number of the broker's session is remembered.
 SESSION = "broker.session"
 
 
-class Intake:
+class Intake(Taking):
     """Receives, matches, has the ledger accept, acknowledges, and hands the new runs to the runner."""
 
     def __init__(
@@ -43,7 +36,7 @@ class Intake:
         session: int,
         on_command: Callable[[Delivery], bool] | None,
     ) -> None:
-        self._transport = transport
+        super().__init__(transport, runner.pending)
         self._router = router
         self._committer = committer
         self._runner = runner
@@ -57,11 +50,6 @@ class Intake:
         self._may_start = False
         #: (delivery, message row) of what was acknowledged and is not yet known to be processed.
         self._unconfirmed: deque[tuple[int, int]] = deque()
-        self._stopped = False
-        self._waiting = anyio.CancelScope()
-        #: Messages since the start, and those that no trigger wanted.
-        self.received = 0
-        self.unmatched = 0
 
     def connected(self, status: ConnectionStatus) -> None:
         """Called at every connect and loss: a lost session makes older packet ids mean nothing."""
@@ -69,41 +57,18 @@ class Intake:
             self._session += 1
             self._committer.post(Batch(settings={SESSION: str(self._session).encode()}))
 
-    async def run(self) -> None:
-        """Take messages in until `stop`; what has begun to be accepted is also acknowledged."""
-        while await self._unless_stopped(self._room):
-            burst = await self._unless_stopped(self._transport.receive)
-            for part in _parts(burst or ()):
-                if not await self._unless_stopped(self._room):
-                    return  # not acknowledged: it comes again
-                await self._accept(part)
-
-    async def _room(self) -> bool:
-        await self._runner.pending.room()
-        return True
-
-    async def _unless_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
-        found: T | None = None
-        with anyio.CancelScope() as self._waiting:
-            if not self._stopped:
-                found = await wait()
-        return found
-
-    def stop(self) -> None:
-        """Take nothing more in."""
-        self._stopped = True
-        self._waiting.cancel()
-
     def confirm(self) -> None:
         """Make durable which messages cannot come again, where no later message has done it."""
         confirmed = self._confirmed()
         if confirmed is not None:
             self._committer.post(Batch(confirmed_message_id=confirmed))
 
-    async def _accept(self, burst: Sequence[Delivery]) -> None:
+    async def accept(self, burst: Sequence[Delivery]) -> None:
+        """Have the ledger accept, then acknowledge, then run."""
         accepts: list[Accept] = []
         entries: list[list[Entry]] = []
         deliveries: list[Delivery] = []
+        unsaved: list[Entry] = []
         self._begin()
         for delivery in burst:
             if self._on_command is not None and self._on_command(delivery):
@@ -112,10 +77,16 @@ class Intake:
             if not targets:
                 self.unmatched += 1
                 continue
-            accept, new = self._new(delivery, targets)
-            accepts.append(accept)
-            entries.append(new)
-            deliveries.append(delivery)
+            saved = targets
+            if self._router.receives:
+                saved = [match for match in targets if match[0].trigger.acknowledge == "when_saved"]
+                if len(saved) < len(targets):
+                    self._take_unsaved(delivery, targets, unsaved)
+            if saved:
+                accept, new = self._new(delivery, saved)
+                accepts.append(accept)
+                entries.append(new)
+                deliveries.append(delivery)
         self.received += len(burst)
         confirmed = self._confirmed()
         if accepts or confirmed is not None:
@@ -125,6 +96,25 @@ class Intake:
             self._runner.take(taken)
         else:
             self._transport.acknowledge(burst)
+        if unsaved:
+            self._runner.take(unsaved)
+
+    def _take_unsaved(self, delivery: Delivery, targets: Sequence[Match], unsaved: list[Entry]) -> None:
+        """Runs of triggers that acknowledge when_received: at most once, so what may be a second copy is dropped."""
+        for target, captures in targets:
+            if target.trigger.acknowledge == "when_received":
+                aim = self._aim(target)
+                if delivery.duplicate:
+                    aim.queue.received += 1
+                    aim.queue.duplicates += 1
+                else:
+                    unsaved.append(aim.unsaved(delivery.message, captures, self._now))
+
+    def _aim(self, target: Target) -> Aim:
+        aim = self._aims.get(target)
+        if aim is None:
+            aim = self._aims[target] = Aim(target, self._runner.lanes[target.pipeline.name], self._formats)
+        return aim
 
     def _begin(self) -> None:
         """Nothing of this burst is claimed yet."""
@@ -139,11 +129,8 @@ class Intake:
         runs: list[NewRun] = []
         entries: list[Entry] = []
         for target, captures in targets:
-            aim = self._aims.get(target)
-            if aim is None:
-                aim = self._aims[target] = Aim(target, self._runner.lanes[target.pipeline.name], self._formats)
+            aim = self._aims.get(target) or self._aim(target)
             run, entry = aim.run(message, captures, self._now, may_start=self._may_start)
-            aim.queue.last_message = self._now
             self._touched.add(aim)
             runs.append(run)
             entries.append(entry)
@@ -177,13 +164,3 @@ class Intake:
         while self._unconfirmed and self._unconfirmed[0][0] <= mark:
             row = self._unconfirmed.popleft()[1]
         return row
-
-
-def _parts(burst: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
-    """The burst in parts: the loop has its turn between them, and what is held stays bounded."""
-    start = size = 0
-    for index, delivery in enumerate(burst, start=1):
-        size += len(delivery.message.payload)
-        if index == len(burst) or index - start >= PART or size >= PART_BYTES:
-            yield burst[start:index]
-            start, size = index, 0

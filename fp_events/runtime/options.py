@@ -61,6 +61,8 @@ class ServiceOptions:
     retention: RetentionPolicy
     #: Makes the transport: stale filters, router's subscriptions are known by then.
     transport: Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None]], Transport]
+    #: The same for triggers that acknowledge when_executed: a connection of their own.
+    direct_transport: Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None]], Transport]
     formats: StateFormats
     events: EventStatus
     #: None: no control by MQTT. Else pipelines with the inputs that `run` may give (None: all).

@@ -13,6 +13,7 @@ from fp_events.domain.records import Opened
 from .callbacks import Callbacks
 from .commands import CommandTable
 from .committer import Committer
+from .direct import DirectIntake
 from .health import DaemonHealth
 from .housekeeping import Housekeeping
 from .intake import SESSION, Intake
@@ -23,7 +24,7 @@ from .options import ServiceOptions
 from .pausing import restore
 from .publisher import Publisher
 from .pulse import LoopPulse, WriterPulse
-from .router import Router
+from .routers import Routers
 from .runner import Runner
 from .scheduler import Scheduler
 from .settlement import Settlement
@@ -31,6 +32,7 @@ from .socket_door import SocketDoor, socket_path
 from .status import StatusBoard
 from .teller import Teller
 from .timers import Timers
+from .unsaved import Unsaved
 
 Role = Callable[[], Coroutine[Any, Any, None]]
 
@@ -41,6 +43,9 @@ class Parts:
 
     options: ServiceOptions
     transport: Transport
+    #: Where some trigger acknowledges when_executed.
+    direct: DirectIntake | None
+    unsaved: Unsaved
     committer: Committer
     publisher: Publisher
     callbacks: Callbacks
@@ -59,7 +64,12 @@ class Parts:
 
     def roles(self) -> dict[str, Role]:
         """What runs for ever beside the committer: one named task each."""
+        direct: dict[str, Role] = {}
+        if self.direct is not None:
+            direct = {"direct transport": self.direct.transport.run, "direct intake": self.direct.run}
         return {
+            **direct,
+            "unsaved": self.unsaved.run,
             "transport": self.transport.run,
             "publisher": self.publisher.run,
             "intake": self.intake.run,
@@ -75,8 +85,9 @@ class Parts:
         }
 
 
-def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]) -> Parts:
-    """Make the parts; none of them runs yet. `stale`: filters that are to be unsubscribed."""
+def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
+    """Make the parts; none of them runs yet."""
+    router = routers.main
     teller = Teller(o.log, fail_fast=o.fail_fast)
 
     def connection_changed(status: ConnectionStatus) -> None:
@@ -91,12 +102,13 @@ def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]
             door.take(delivery.message)
         return True
 
-    transport = o.transport(router, stale, connection_changed)
+    transport = o.transport(router, routers.stale(opened, router), connection_changed)
+    unsaved = Unsaved(transport, teller.publication_refused)
     committer = Committer(o.ledger)
     publisher = Publisher(o.ledger, committer, transport, limits=o.limits, on_refused=teller.publication_refused)
     callbacks = Callbacks(o.on_success, o.on_failure, teller.callback_failed)
     timers = Timers()
-    runner = _runner(o, committer, publisher, callbacks, timers)
+    runner = _runner(o, committer, publisher, unsaved, callbacks, timers)
     restore(runner.lanes.values(), opened.settings)
     intake = Intake(
         transport=transport,
@@ -107,6 +119,7 @@ def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]
         session=int(opened.settings.get(SESSION, b"0")),
         on_command=take_command,
     )
+    direct = _direct(o, routers, opened, runner, unsaved, teller)
     board = StatusBoard(o, transport=transport, intake=intake, runner=runner, teller=teller)
     housekeeping = Housekeeping(o, runner=runner, intake=intake, publisher=publisher, board=board)
     scheduler = Scheduler(ledger=o.ledger, pipelines=o.pipelines, committer=committer, runner=runner, log=o.log)
@@ -129,6 +142,8 @@ def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]
     return Parts(
         options=o,
         transport=transport,
+        direct=direct,
+        unsaved=unsaved,
         committer=committer,
         publisher=publisher,
         callbacks=callbacks,
@@ -145,20 +160,43 @@ def assemble(o: ServiceOptions, router: Router, opened: Opened, stale: list[str]
         writer=writer,
         health=DaemonHealth(
             ledger=o.ledger,
-            transport=transport,
+            connections=[(transport, list(router.served))]
+            + ([(direct.transport, list(routers.direct.served))] if direct is not None else []),
             board=board,
             writer=writer,
-            filters=[subscription.filter for subscription in router.subscriptions],
         ),
     )
 
 
+def _direct(
+    o: ServiceOptions, routers: Routers, opened: Opened, runner: Runner, unsaved: Unsaved, teller: Teller
+) -> DirectIntake | None:
+    router = routers.direct
+    if not router.subscriptions:
+        return None
+
+    def connection_changed(status: ConnectionStatus) -> None:
+        intake.connected(status)
+        teller.connection(status)
+
+    transport = o.direct_transport(router, routers.stale(opened, router), connection_changed)
+    intake = DirectIntake(transport=transport, router=router, runner=runner, formats=o.formats)
+    unsaved.deliver_to(intake.acknowledge)
+    return intake
+
+
 def _runner(
-    o: ServiceOptions, committer: Committer, publisher: Publisher, callbacks: Callbacks, timers: Timers
+    o: ServiceOptions,
+    committer: Committer,
+    publisher: Publisher,
+    unsaved: Unsaved,
+    callbacks: Callbacks,
+    timers: Timers,
 ) -> Runner:
     settlement = Settlement(
         committer=committer,
         publisher=publisher,
+        unsaved=unsaved,
         names=o.names,
         protocol=o.protocol,
         events=o.events,

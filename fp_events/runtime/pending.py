@@ -34,7 +34,7 @@ class Pending:
 
     def add(self, entry: Entry) -> None:
         """Hold a run."""
-        entry.held = size = entry.size
+        entry.weight = size = entry.size
         self._entries[entry.run_id] = entry
         self.bytes += size
         if not self._has_room():
@@ -46,7 +46,7 @@ class Pending:
             return
         del self._entries[entry.run_id]
         self._waiters.pop(entry.run_id, None)
-        self.bytes -= entry.held
+        self.bytes -= entry.weight
         if not self._room.is_set() and self._has_room():
             self._room.set()
 

@@ -38,13 +38,19 @@ class Router:
     under 3.1.1 it does not, so overlapping filters are merged into wider ones until none overlap.
     """
 
-    def __init__(self, pipelines: Iterable[Pipeline], *, protocol: str, extra: Sequence[str] = ()) -> None:
+    def __init__(
+        self, pipelines: Iterable[Pipeline], *, protocol: str, extra: Sequence[str] = (), direct: bool = False
+    ) -> None:
+        """`direct`: for triggers that acknowledge when_executed, which have a connection of their own."""
         wanted = [
             (pipeline, index, trigger, parse_filter(trigger.topic))
             for pipeline in pipelines
             if pipeline.enabled
             for index, trigger in enumerate(pipeline.triggers)
+            if (trigger.acknowledge == "when_executed") is direct
         ]
+        #: Some trigger acknowledges when_received.
+        self.receives = any(trigger.acknowledge == "when_received" for _, _, trigger, _ in wanted)
         filters = [pattern.filter for *_, pattern in wanted]
         chosen = [*covering(filters), *extra] if protocol == "5" else disjoint_cover([*filters, *extra])
         numbers = {text: number for number, text in enumerate(chosen, start=1)}

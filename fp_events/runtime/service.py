@@ -15,10 +15,7 @@ from .drain import drain
 from .options import ServeInfo, ServiceOptions
 from .parts import Parts, Role, assemble
 from .recovery import Recovered, recover
-from .router import Router
-
-#: Setting under which the broker's subscriptions are remembered.
-SUBSCRIPTIONS = "broker.subscriptions"
+from .routers import Routers
 
 
 class Service:
@@ -32,11 +29,7 @@ class Service:
         self._on_ready = on_ready
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
-        self._router = Router(
-            options.pipelines.values(),
-            protocol=options.protocol,
-            extra=(options.names.control,) if options.control is not None else (),
-        )
+        self._routers = Routers(options)
 
     def stop(self) -> None:
         """Drain, then end. Called again: end at once."""
@@ -49,7 +42,7 @@ class Service:
         o = self._o
         opened = await o.ledger.open()
         try:
-            self.parts = assemble(o, self._router, opened, _stale_filters(opened, self._router))
+            self.parts = assemble(o, self._routers, opened)
             async with anyio.create_task_group() as roles:
                 roles.start_soon(self.parts.committer.run, name="committer")
                 drained = await self._serve(opened, roles)
@@ -63,8 +56,7 @@ class Service:
 
     async def _serve(self, opened: Opened, roles: anyio.abc.TaskGroup) -> bool:
         o, parts = self._o, self.parts
-        filters = "\n".join(s.filter for s in self._router.subscriptions).encode()
-        await parts.committer.commit(Batch(settings={SUBSCRIPTIONS: filters}))
+        await parts.committer.commit(Batch(settings=self._routers.settings()))
         for executor in o.executors:
             await executor.start()
             roles.start_soon(parts.runner.collect, executor, name=f"collect:{type(executor).__name__}")
@@ -99,15 +91,18 @@ class Service:
         return {"ready": partial(self._ready, opened, found), **self.parts.roles(), "recovery": start_runs}
 
     async def _ready(self, opened: Opened, found: Recovered) -> None:
-        await self.parts.transport.connected()
-        status = self.parts.transport.status()
-        served = self._router.served
+        parts = self.parts
+        await parts.transport.connected()
+        status = parts.transport.status()
+        granted = dict(status.granted)
+        served = {**self._routers.main.served, **self._routers.direct.served}
+        if parts.direct is not None:
+            await parts.direct.transport.connected()
+            granted |= parts.direct.transport.status().granted
         self._on_ready(
             ServeInfo(
                 address=status.address,
-                subscriptions=[
-                    (text, granted, served.get(text, ())) for text, granted in sorted(status.granted.items())
-                ],
+                subscriptions=[(text, granted, served.get(text, ())) for text, granted in sorted(granted.items())],
                 ledger=str(self._o.ledger_path or "memory"),
                 queued=found.queued,
                 waiting=found.waiting,
@@ -117,9 +112,3 @@ class Service:
                 control=self._o.control is not None,
             )
         )
-
-
-def _stale_filters(opened: Opened, router: Router) -> list[str]:
-    """Filters that an earlier start subscribed and that nothing wants any more."""
-    before = opened.settings.get(SUBSCRIPTIONS, b"").decode().splitlines()
-    return [text for text in before if text not in router.served]

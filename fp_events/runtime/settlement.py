@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Sequence
@@ -18,9 +19,12 @@ from .committer import Committer
 from .entry import Entry
 from .lane import Lane
 from .names import Names
+from .unsaved import Unsaved
 from .words import Words, error_text
 
 EventStatus = Literal["terminal", "all", "none"]
+
+Ending = tuple[Lane, Entry, Finish, AttemptResult | None]
 
 #: Lane, entry, outcome, the last attempt's result, and whether the run wrote state.
 Settled = Callable[[Lane, Entry, Outcome, AttemptResult | None, bool], None]
@@ -47,6 +51,7 @@ class Settlement:
         *,
         committer: Committer,
         publisher: Publishing,
+        unsaved: Unsaved,
         names: Names,
         protocol: str,
         events: EventStatus,
@@ -57,6 +62,8 @@ class Settlement:
         self._publisher = publisher
         self._names = names
         self._words = Words(names)
+        self._unsaved = unsaved
+        unsaved.connect(tell=self._unsaved_confirmed, dead_letter=self._refused_letter)
         self._properties = protocol == "5"
         self._events = events
         self._observers = observers
@@ -105,7 +112,10 @@ class Settlement:
                 self._publisher.tell(words)
             then(committed)
 
-        self._committer.post(Batch(waits=(wait,)), durable)
+        if entry.saved:
+            self._committer.post(Batch(waits=(wait,)), durable)
+        else:
+            asyncio.get_running_loop().call_soon(durable, Committed())
 
     def finish(
         self,
@@ -143,19 +153,34 @@ class Settlement:
             publications=publications,
             dead_letter=dead,
         )
-        self._committer.finish(finish, (lane, entry, finish, result), self._durable)
+        ending = (lane, entry, finish, result)
+        if entry.saved:
+            self._committer.finish(finish, ending, self._durable)
+        else:
+            self._unsaved.finish(ending)
 
-    def _durable(self, endings: list[tuple[Lane, Entry, Finish, AttemptResult | None]], committed: Committed) -> None:
+    def _durable(self, endings: list[Ending], committed: Committed) -> None:
         stale = committed.stale
         publications: list[Publication] = []
-        records: list[tuple[Lane, RunRecord]] = []
-        for lane, entry, finish, result in endings:
-            if entry.run_id not in stale:
-                publications += finish.publications
-                lane.outcomes[finish.outcome] += 1
-                records.append((lane, _record(lane.pipeline.name, entry, finish, result)))
+        ended = endings if not stale else [ending for ending in endings if ending[1].run_id not in stale]
+        for _, _, finish, _ in ended:
+            publications += finish.publications
         if publications:
             self._publisher.enqueue(publications)
+        self._tell(ended)
+        for lane, entry, finish, result in endings:
+            self._settled(lane, entry, finish.outcome, result, finish.state is not None)
+
+    def _unsaved_confirmed(self, endings: list[Ending]) -> None:
+        self._tell(endings)
+        for lane, entry, finish, result in endings:
+            self._settled(lane, entry, finish.outcome, result, False)
+
+    def _tell(self, endings: list[Ending]) -> None:
+        records: list[tuple[Lane, RunRecord]] = []
+        for lane, entry, finish, result in endings:
+            lane.outcomes[finish.outcome] += 1
+            records.append((lane, _record(lane.pipeline.name, entry, finish, result)))
         for lane, record in records:
             lane.last = record
             for observer in self._observers:
@@ -163,8 +188,12 @@ class Settlement:
         if self._events != "none":
             at = datetime.now(UTC)
             self._publisher.tell_all([self._words.ended(record, at) for _, record in records])
-        for lane, entry, finish, result in endings:
-            self._settled(lane, entry, finish.outcome, result, finish.state is not None)
+
+    def _refused_letter(self, ending: Ending, reason: str) -> Publication:
+        """What is sent in the place of a result that the broker refuses, where no ledger keeps it."""
+        lane, entry, _, _ = ending
+        failure = Failure(type="PublicationRefused", message=reason)
+        return self._dead_letter(lane.pipeline, entry, Outcome.FAILED, failure)
 
     def _dead_letter(self, pipeline: Pipeline, entry: Entry, outcome: Outcome, failure: Failure | None) -> Publication:
         """The original bytes with the facts of the failure: user properties, or an envelope on MQTT 3.1.1."""

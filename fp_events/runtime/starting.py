@@ -112,8 +112,13 @@ class Starter:
             entry.attempt += 1
             entry.claiming = True
             entry.orphaned = False
-        claims = tuple(Claim(run_id=e.run_id, attempt=e.attempt, alone=e.alone) for e in entries)
-        self._committer.post(Batch(claims=claims), partial(self._claimed, lane, entries))
+        saved = [entry for entry in entries if entry.saved]
+        if len(saved) < len(entries):
+            unsaved = [entry for entry in entries if not entry.saved]
+            asyncio.get_running_loop().call_soon(self._claimed, lane, unsaved, Committed())
+        if saved:
+            claims = tuple(Claim(run_id=e.run_id, attempt=e.attempt, alone=e.alone) for e in saved)
+            self._committer.post(Batch(claims=claims), partial(self._claimed, lane, saved))
 
     def _claimed(self, lane: Lane, entries: list[Entry], committed: Committed) -> None:
         started = []

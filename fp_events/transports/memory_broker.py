@@ -54,6 +54,11 @@ class MemoryBroker:
         """Whether `refuse` has named this topic."""
         return any(pattern.match(topic) is not None for pattern in self._refused)
 
+    def unacknowledged(self, client_id: str) -> int:
+        """Messages that are kept for a client: on their way to it, or waiting."""
+        session = self._sessions.get(client_id)
+        return 0 if session is None else session.kept
+
     def drop_connections(self) -> None:
         """Cut every connection: wills are published, clients come back at once."""
         for session in list(self._sessions.values()):
@@ -148,6 +153,11 @@ class Session:
     _queue: deque[Delivery] = field(default_factory=deque)
     _unacknowledged: dict[int, Delivery] = field(default_factory=dict)
     _last_packet_id: int = 0
+
+    @property
+    def kept(self) -> int:
+        """Messages that are not acknowledged."""
+        return len(self._queue) + len(self._unacknowledged)
 
     def matching(self, topic: str) -> list[tuple[TopicPattern, Subscription]]:
         """Subscriptions that match."""

@@ -100,10 +100,32 @@ CASES: dict[str, tuple[str, str]] = {
         ),
     ),
     "acknowledge": (
-        "triggers:\n  - topic: a\n    acknowledge: when_executed\n",
+        "triggers:\n  - topic: a\n    acknowledge: when_done\n",
+        (f"{A}:3: triggers[0].acknowledge: expected when_saved, when_received or when_executed, got 'when_done'"),
+    ),
+    "state without the ledger": (
+        "state: {total: before}\ntriggers:\n  - topic: a\n    acknowledge: when_executed\n",
         (
-            f"{A}:3: triggers[0].acknowledge: `when_executed` is not available in this version; "
-            "messages are acknowledged when_saved"
+            f"{A}:4: acknowledge: when_executed keeps nothing in the ledger, and the pipeline has state, "
+            "which lives there; use when_saved"
+        ),
+    ),
+    "identity without the ledger": (
+        "triggers:\n  - topic: a\n    acknowledge: when_received\n    identity: payload.id\n",
+        (
+            f"{A}:3: acknowledge: when_received keeps nothing in the ledger, and `identity` is remembered there; "
+            "use when_saved, or leave `identity` out"
+        ),
+    ),
+    "QoS 0 that waits at the broker": (
+        "triggers:\n  - {topic: a, qos: 0, acknowledge: when_executed}\n",
+        (f"{A}:2: acknowledge: when_executed leaves the message with the broker, which keeps none of QoS 0; use qos 1"),
+    ),
+    "a long wait at the broker": (
+        "triggers:\n  - {topic: a, acknowledge: when_executed}\nrun: {deadline: 5m}\n",
+        (
+            f"{A}:2: acknowledge: when_executed holds up all later messages until a run has ended, and run.deadline "
+            "is 300 s; give run.deadline at most 60 s"
         ),
     ),
     "hook": (

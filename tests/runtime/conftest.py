@@ -184,6 +184,10 @@ class House:
         user = tuple(properties.pop("user", ()))
         self.broker.publish(topic, json.dumps({"n": n, "do": list(do)}), properties=Properties(user=user, **properties))
 
+    def unacknowledged(self, client_id: str) -> int:
+        """Messages that the broker holds for a client: on their way to it, or waiting."""
+        return self.broker.unacknowledged(client_id)
+
     def published(self, topic: str) -> list[Any]:
         """Payloads that the daemon has published to a topic."""
         return [json.loads(one.payload) for one in self.broker.published if one.topic == topic]
@@ -225,7 +229,26 @@ class House:
             )
             return MemoryTransport(self.broker, connect, on_connection=on_connection)
 
-        return replace(options, ledger=self.ledger, ledger_path=None, transport=transport, grace=5.0)
+        def direct(
+            router: Router, stale: Sequence[str], on_connection: Callable[[ConnectionStatus], None]
+        ) -> MemoryTransport:
+            connect = ConnectOptions(
+                host="",
+                port=0,
+                client_id=f"{names.client_id}-x",
+                subscriptions=router.subscriptions,
+                stale_filters=stale,
+            )
+            return MemoryTransport(self.broker, connect, on_connection=on_connection)
+
+        return replace(
+            options,
+            ledger=self.ledger,
+            ledger_path=None,
+            transport=transport,
+            direct_transport=direct,
+            grace=5.0,
+        )
 
     def _write(self, name: str, settings: dict[str, Any]) -> None:
         self._text(name, json.dumps(settings))  # JSON is YAML

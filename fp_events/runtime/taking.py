@@ -1,0 +1,72 @@
+"""What every intake does: take bursts from a connection while there is room, until it is stopped."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TypeVar
+
+import anyio
+
+from fp_events.domain.message import Delivery
+from fp_events.domain.ports import Transport
+
+from .pending import Pending
+
+T = TypeVar("T")
+
+#: Messages accepted together, and their bytes.
+PART = 1_000
+PART_BYTES = 4 * 1024 * 1024
+
+
+class Taking(ABC):
+    """Receives while the daemon may hold more runs."""
+
+    def __init__(self, transport: Transport, pending: Pending) -> None:
+        self._transport = transport
+        self._pending = pending
+        self._stopped = False
+        self._waiting = anyio.CancelScope()
+        #: Messages since the start, and those that no trigger wanted.
+        self.received = 0
+        self.unmatched = 0
+
+    async def run(self) -> None:
+        """Take messages in until `stop`; what has begun to be accepted is also acknowledged."""
+        while await self._unless_stopped(self._room):
+            burst = await self._unless_stopped(self._transport.receive)
+            for part in _parts(burst or ()):
+                if not await self._unless_stopped(self._room):
+                    return  # not acknowledged: it comes again
+                await self.accept(part)
+
+    def stop(self) -> None:
+        """Take nothing more in."""
+        self._stopped = True
+        self._waiting.cancel()
+
+    @abstractmethod
+    async def accept(self, burst: Sequence[Delivery]) -> None:
+        """Make runs of these."""
+
+    async def _room(self) -> bool:
+        await self._pending.room()
+        return True
+
+    async def _unless_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
+        found: T | None = None
+        with anyio.CancelScope() as self._waiting:
+            if not self._stopped:
+                found = await wait()
+        return found
+
+
+def _parts(burst: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+    """The burst in parts: the loop has its turn between them, and what is held stays bounded."""
+    start = size = 0
+    for index, delivery in enumerate(burst, start=1):
+        size += len(delivery.message.payload)
+        if index == len(burst) or index - start >= PART or size >= PART_BYTES:
+            yield burst[start:index]
+            start, size = index, 0
