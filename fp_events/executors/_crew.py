@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 
 
 class Item:
-    """One attempt on its way through the pool."""
+    """One attempt on its way through the pool. What is true of most items stands in the class: making one is cheap."""
 
-    __slots__ = ("abandoned", "attempt", "cancelled", "counts_as_slow")
+    #: The result is out, the thread runs on. This and the next belong to the loop.
+    abandoned = False
+    cancelled = False
+    #: It holds one of the places for slow items. Belongs to the crew's lock.
+    counts_as_slow = False
+    #: Monotonic time at which a worker began with it, or at which its plan was loaded.
+    began = 0.0
+    #: Its plan is being loaded, for the first time.
+    loading = False
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
-        #: The result is out, the thread runs on. This and the next belong to the loop.
-        self.abandoned = False
-        self.cancelled = False
-        #: It holds one of the places for slow items. Belongs to the crew's lock.
-        self.counts_as_slow = False
 
 
 class Crew:
@@ -48,6 +51,8 @@ class Crew:
         make_worker: Callable[[Crew, int], WorkerThread],
     ) -> None:
         self.load = load
+        #: Pipelines whose plans have been loaded.
+        self.loaded: set[str] = set()
         self.notify = notify
         self.pace = Pace()
         self.fast: deque[Item] = deque()
@@ -62,8 +67,8 @@ class Crew:
         self.started = 0
         #: Workers that hold an abandoned run.
         self.lost = 0
-        #: Items that nobody has begun. Whoever removes an item from here owns it.
-        self._unclaimed: set[Item] = set()
+        #: The worker that was woken last. While it is quick, nobody else is woken.
+        self._front: WorkerThread | None = None
         self._lock = threading.Lock()
         self.size = size
         self._lost_limit = lost_limit
@@ -82,16 +87,17 @@ class Crew:
 
     def put(self, item: Item) -> None:
         """Queue an item by the pace of its pipeline."""
-        self._unclaimed.add(item)
         (self.slow if self.pace.is_slow(item.attempt.plan.pipeline) else self.fast).append(item)
 
-    def claim(self, item: Item) -> bool:
-        """Own an item that nobody has begun; False where another was first."""
-        try:
-            self._unclaimed.remove(item)
-        except KeyError:
-            return False
-        return True
+    def drop(self, item: Item) -> bool:
+        """Take an item out that nobody has begun; False where somebody has, or is about to."""
+        for queue in (self.fast, self.slow):
+            try:
+                queue.remove(item)
+            except ValueError:
+                continue
+            return True
+        return False
 
     def take(self) -> Item | None:
         """Own the next item; `done` must follow if it counts as slow."""
@@ -100,19 +106,17 @@ class Crew:
                 item = self.fast.popleft()
             except IndexError:
                 break
-            if self.pace.is_slow(item.attempt.plan.pipeline):
-                self.slow.append(item)
-            elif self.claim(item):
+            if not self.pace.is_slow(item.attempt.plan.pipeline):
                 return item
+            self.slow.append(item)
         if not self.slow:
             return None
         with self._lock:
-            while self.slow and self._slow_running < self._slow_limit:
+            if self.slow and self._slow_running < self._slow_limit:
                 item = self.slow.popleft()
-                if self.claim(item):
-                    self._slow_running += 1
-                    item.counts_as_slow = True
-                    return item
+                self._slow_running += 1
+                item.counts_as_slow = True
+                return item
         return None
 
     def done(self, item: Item) -> None:
@@ -126,12 +130,20 @@ class Crew:
         """Whether `take` would find something now."""
         return bool(self.fast) or (bool(self.slow) and self._slow_running < self._slow_limit)
 
+    def attend(self) -> None:
+        """See that somebody comes for what was put: the worker in front, while it is quick, or else one more."""
+        if self._front is None or not self._front.comes_soon():
+            self.wake_one()
+
     def wake_one(self) -> None:
         """Wake the worker that slept last, or start one where there is room."""
         try:
-            self.idle.pop().wake()
+            worker = self.idle.pop()
         except IndexError:
             self._start_worker()
+            return
+        self._front = worker
+        worker.wake()
 
     def wake_all(self) -> None:
         """Wake every sleeper, so that it sees `closing`."""
@@ -167,4 +179,5 @@ class Crew:
             self.started += 1
             worker = self._make_worker(self, self.started)
             self.workers.append(worker)
+        self._front = worker
         worker.start()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: Seconds; a pipeline whose moving average is above is slow.
 SLOW = 0.002
+#: Seconds; runs of a pipeline below are so short that one thread does them faster than two, which would change places.
+QUICK = 0.0001
 #: Weight of the newest run in the average.
 _WEIGHT = 0.2
 #: Seconds; longer runs count as this long, so that one first run with imports is forgotten after eight.
@@ -31,10 +33,17 @@ class Pace:
         """Known to be slow, or not known yet."""
         return self._averages.get(pipeline, _CEILING) > SLOW
 
+    def is_quick(self, pipeline: str) -> bool:
+        """Known to be done sooner than another thread would have begun."""
+        return self._averages.get(pipeline, _CEILING) < QUICK
+
     def record(self, pipeline: str, seconds: float) -> None:
         """Take one finished run into the average."""
-        seconds = min(seconds, _CEILING)
         average = self._averages.get(pipeline)
+        if average is not None and average <= SLOW and seconds <= SLOW:
+            self._averages[pipeline] = average + _WEIGHT * (seconds - average)
+            return
+        seconds = min(seconds, _CEILING)
         average = seconds if average is None else average + _WEIGHT * (seconds - average)
         self._averages[pipeline] = average
         (self._fast.discard if average > SLOW else self._fast.add)(pipeline)

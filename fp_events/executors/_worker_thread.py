@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from time import monotonic
 
 from fp_events.domain.run import AttemptResult
 
 from ._crew import Crew, Item
-from ._results import raised
+from ._results import cancelled, raised
 from ._runner import Runner
 
 #: Seconds that outcomes are gathered before the loop is woken for them.
 _GATHER = 0.001
-
-
-@dataclass(slots=True)
-class Current:
-    """What a worker is doing."""
-
-    item: Item
-    #: Monotonic time at which it began to load the plan, then at which the run began.
-    began: float
-    loading: bool
+#: Seconds after which a run that was expected to be quick is so no more.
+_SOON = 0.001
 
 
 class WorkerThread:
@@ -35,10 +26,14 @@ class WorkerThread:
         #: Held while awake: `wake` releases it, falling asleep takes it twice.
         self._sleeping = threading.Lock()
         self._sleeping.acquire()
+        #: Monotonic: the end of its last run or sleep, and when it last woke the loop.
+        self._now = 0.0
         self._notified_at = 0.0
         self._runner = Runner()
         #: Read by the loop's thread; None between runs.
-        self.current: Current | None = None
+        self.current: Item | None = None
+        #: It will look at the queues before it sleeps.
+        self.awake = True
         #: Its run was abandoned. Set under the crew's lock.
         self.lost = False
 
@@ -48,24 +43,39 @@ class WorkerThread:
 
     def wake(self) -> None:
         """End its sleep. Only for whoever took it off `Crew.idle`."""
+        self.awake = True
         self._sleeping.release()
 
     def interrupt(self, item: Item) -> None:
         """Cancel `item` if it awaits on this thread; nothing stops one that does not."""
-        if self.current is not None and self.current.item is item:
+        if self.current is item:
             self._runner.interrupt()
+
+    def comes_soon(self) -> bool:
+        """Whether it will look for work at once, or does a run that should be over at once. For the loop's thread."""
+        if self.lost or not self.awake:
+            return False
+        item = self.current
+        return item is None or (
+            not item.loading
+            and self._crew.pace.is_quick(item.attempt.plan.pipeline)
+            and monotonic() - item.began < _SOON
+        )
 
     def _main(self) -> None:
         crew = self._crew
-        self._notified_at = monotonic()
-        while not (self.lost and not crew.find(self)):
-            taken = None if crew.closing else crew.take()
-            if taken is not None:
-                self._work(taken)
-            elif not self._sleep():
-                break
-        self._runner.close()
-        crew.leave(self)
+        self._now = self._notified_at = monotonic()
+        try:
+            while not (self.lost and not crew.find(self)):
+                taken = None if crew.closing else crew.take()
+                if taken is not None:
+                    self._work(taken)
+                elif not self._sleep():
+                    break
+        finally:
+            self.awake = False
+            self._runner.close()
+            crew.leave(self)
 
     def _sleep(self) -> bool:
         """Wait for `wake`; False where the pool closes."""
@@ -74,6 +84,7 @@ class WorkerThread:
         if crew.closing:
             return False
         crew.idle.append(self)
+        self.awake = False
         if crew.has_work() or crew.closing:
             # It came between the last look and the line above, so perhaps nobody was woken for it.
             try:
@@ -82,36 +93,44 @@ class WorkerThread:
                 self._sleeping.acquire()
         else:
             self._sleeping.acquire()
-        self._notified_at = monotonic()
+        self.awake = True
+        self._now = self._notified_at = monotonic()
         return not crew.closing
 
     def _work(self, item: Item) -> None:
         crew = self._crew
+        pipeline = item.attempt.plan.pipeline
+        item.began = self._now
+        # Before the look at the queues, and at `cancelled`: whoever puts or cancels looks at this after that.
+        self.current = item
         if item.counts_as_slow:
             crew.notify()
-            if crew.has_work():
-                crew.wake_one()
-        result = self._run(item)
+        if not crew.pace.is_quick(pipeline) and crew.has_work():
+            crew.wake_one()
+        result = cancelled(item.attempt) if item.cancelled else self._run(item, pipeline)
+        self.current = None
         if item.counts_as_slow:
             crew.done(item)
         crew.ended.append((item, result))
-        now = monotonic()
-        if now - self._notified_at > _GATHER:
-            self._notified_at = now
+        if self._now - self._notified_at > _GATHER:
+            self._notified_at = self._now
             crew.notify()
 
-    def _run(self, item: Item) -> AttemptResult:
-        attempt = item.attempt
-        began = monotonic()
-        self.current = current = Current(item, began, True)
+    def _run(self, item: Item, pipeline: str) -> AttemptResult:
+        crew, attempt = self._crew, item.attempt
         try:
-            handler = self._crew.load(attempt.plan)
-            current.began = began = monotonic()
-            current.loading = False
+            if pipeline in crew.loaded:
+                handler = crew.load(attempt.plan)
+            else:
+                item.loading = True
+                handler = crew.load(attempt.plan)
+                item.began = monotonic()
+                item.loading = False
+                crew.loaded.add(pipeline)
             result = self._runner.run(handler, attempt)
         except BaseException as error:  # noqa: BLE001 - a plan's SystemExit must not end the worker
-            result = raised(attempt, error, elapsed=monotonic() - began)
-        else:
-            self._crew.pace.record(attempt.plan.pipeline, monotonic() - began)
-        self.current = None
+            self._now = monotonic()
+            return raised(attempt, error, elapsed=self._now - item.began)
+        self._now = now = monotonic()
+        crew.pace.record(pipeline, now - item.began)
         return result

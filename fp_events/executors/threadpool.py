@@ -15,7 +15,7 @@ from ._crew import Crew, Item
 from ._mailbox import Mailbox
 from ._pace import SLOW
 from ._results import cancelled, timed_out
-from ._worker_thread import Current, WorkerThread
+from ._worker_thread import WorkerThread
 
 #: Attempts per worker that keep it busy while the loop handles the last ones.
 _AHEAD = 8
@@ -62,11 +62,11 @@ class ThreadpoolExecutor:
 
     def submit(self, burst: Sequence[Attempt]) -> None:
         """Queue attempts and wake a worker."""
+        items, put = self._items, self._crew.put
         for attempt in burst:
-            item = Item(attempt)
-            self._items[attempt.run_id] = item
-            self._crew.put(item)
-        self._crew.wake_one()
+            items[attempt.run_id] = item = Item(attempt)
+            put(item)
+        self._crew.attend()
         self._look_soon()
 
     async def results(self) -> Sequence[AttemptResult | Released]:
@@ -79,7 +79,7 @@ class ThreadpoolExecutor:
         if item is None:
             return False
         item.cancelled = True
-        if self._crew.claim(item):
+        if self._crew.drop(item):
             del self._items[run_id]
             self._mailbox.post(cancelled(item.attempt))
         else:
@@ -163,19 +163,17 @@ class ThreadpoolExecutor:
         """Collect what has ended, give up what is overdue, and see that queued items find a worker."""
         self._collect()
         now = monotonic()
-        held_up = False
         for worker in list(self._crew.workers):
-            current = worker.current
-            if current is None or current.item.abandoned:
+            item = worker.current
+            if item is None or item.abandoned:
                 continue
-            elapsed = now - current.began
-            if current.item.cancelled or _is_overdue(current, elapsed):
-                self._abandon(worker, current.item, elapsed)
-            elif elapsed > SLOW and not current.loading:
-                self._crew.pace.mark_slow(current.item.attempt.plan.pipeline)
-                held_up = True
-        if held_up and self._crew.has_work():
-            self._crew.wake_one()
+            elapsed = now - item.began
+            if item.cancelled or _is_overdue(item, elapsed):
+                self._abandon(worker, item, elapsed)
+            elif elapsed > SLOW and not item.loading:
+                self._crew.pace.mark_slow(item.attempt.plan.pipeline)
+        if self._crew.has_work():
+            self._crew.attend()
 
     def _abandon(self, worker: WorkerThread, item: Item, elapsed: float) -> None:
         item.abandoned = True
@@ -187,6 +185,6 @@ class ThreadpoolExecutor:
         self._crew.lose(worker, item)
 
 
-def _is_overdue(current: Current, elapsed: float) -> bool:
-    timeout = current.item.attempt.timeout
-    return timeout is not None and elapsed > timeout + (_LOADING if current.loading else 0.0)
+def _is_overdue(item: Item, elapsed: float) -> bool:
+    timeout = item.attempt.timeout
+    return timeout is not None and elapsed > timeout + (_LOADING if item.loading else 0.0)
