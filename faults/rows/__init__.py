@@ -1,5 +1,5 @@
 """All rows of the matrix; importing this enters them."""
 
-from . import connections, crashes, storage
+from . import connections, crashes, payloads, storage
 
-__all__ = ["connections", "crashes", "storage"]
+__all__ = ["connections", "crashes", "payloads", "storage"]
