@@ -37,9 +37,14 @@ check: $(DEV) ## lint, format, types, layers, lock files
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_lock.py
 
-bench: $(DEV) ## measure; prints tables and writes JSON
+bench: $(DEV) ## measure, side by side with others, which it installs outside the project; tables, JSON, a plot
 	@scripts/ensure mosquitto
+	@$(BIN)/python -m benchmarks.install
 	$(BIN)/python -m benchmarks
+
+bench-short: $(DEV) ## the same in two minutes, with what is there
+	@scripts/ensure mosquitto
+	$(BIN)/python -m benchmarks --short
 
 faults: $(DEV) ## break a daemon in every way of docs/delivery.md and count what is lost: hours; report in build/
 	@scripts/ensure $(TEST_PROGRAMS)

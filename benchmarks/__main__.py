@@ -1,117 +1,109 @@
-"""`make bench`: readings in, results out, side by side; a table, and the same as JSON.
+"""`make bench`: every system and every goal in one run; tables, JSON and a plot.
 
-python -m benchmarks [--messages N] [--rounds N] [--json FILE]
+python -m benchmarks [--short] [--messages N] [--rounds N] [--only WORD...] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import threading
-import time
-from collections.abc import Callable
+import os
+import platform
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import broker, systems
-
-#: Messages per second of the latency measurement, and its seconds.
-PACE = 200
-PACED_SECONDS = 5
-
-
-def burst(make: Callable[[], systems.System], count: int) -> dict[str, float]:
-    """Publish as fast as the broker takes it; results per second, and CPU of the process per message."""
-    with broker.broker() as port:
-        system, sink = make(), broker.Sink(port, "out/#")
-        try:
-            system.start(port)
-            payloads = [json.dumps({"i": i, "reading": 60.0 + i % 40}) for i in range(count)]
-            broker.publish(port, "in/a", payloads[:200])
-            sink.take(200)
-            before, started = system.cpu(), time.monotonic()
-            publisher = threading.Thread(target=broker.publish, args=(port, "in/a", payloads))
-            publisher.start()
-            results = sink.take(count)
-            publisher.join()
-            seconds = results[-1][0] - started
-            return {"per_second": count / seconds, "cpu_us": (system.cpu() - before) / count * 1e6}
-        finally:
-            sink.close()
-            system.stop()
+from . import goals, measure, plot, table
+from .fsync import fsync_ms
+from .goals import Goal
+from .measure import Row
+from .processes import end_on_signals
+from .systems import all_systems
 
 
-def latency(make: Callable[[], systems.System]) -> dict[str, float]:
-    """Publisher's clock to sink at a steady pace, in milliseconds."""
-    import paho.mqtt.client as paho
-
-    count = PACE * PACED_SECONDS
-    with broker.broker() as port:
-        system, sink = make(), broker.Sink(port, "out/#")
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-        try:
-            system.start(port)
-            client.connect("127.0.0.1", port)
-            client.loop_start()
-            sent: list[float] = []
-            arrived: list[tuple[float, bytes]] = []
-            reader = threading.Thread(target=lambda: arrived.extend(sink.take(count)))
-            reader.start()
-            started = time.monotonic()
-            for i in range(count):
-                time.sleep(max(0.0, started + i / PACE - time.monotonic()))
-                sent.append(time.monotonic())
-                client.publish("in/a", json.dumps({"i": i, "reading": 80.0}), qos=1)
-            reader.join()
-            delays = sorted(at - sent[json.loads(payload)["i"]] for at, payload in arrived)
-            return {"p50_ms": delays[count // 2] * 1000, "p99_ms": delays[count * 99 // 100] * 1000}
-        finally:
-            client.loop_stop()
-            sink.close()
-            system.stop()
+def machine() -> str:
+    """What the figures were measured on."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = models[0].partition(":")[2].strip() if models else platform.machine()
+    return f"{os.cpu_count()} x {model}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
 
 
-def measure(messages: int, rounds: int) -> list[dict[str, Any]]:
-    """Every system in every round, so that a slow minute of the machine hits all of them."""
-    makers: list[Callable[[], systems.System]] = [
-        lambda: systems.Ours("local"),
-        lambda: systems.Ours("threadpool"),
-        lambda: systems.Ours("local", ledger="memory:"),
-        systems.Peer,
-    ]
-    found: list[list[dict[str, float]]] = [[] for _ in makers]
-    for _ in range(rounds):
-        for place, make in enumerate(makers):
-            found[place].append(burst(make, messages) | latency(make))
-    rows = []
-    for make, runs in zip(makers, found, strict=True):
-        system = make()
-        medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-        rows.append({"system": system.name, "durable": system.keeps, **medians, "rounds": runs})
-    return rows
+def as_json(row: Row) -> dict[str, Any]:
+    """A system's medians and rounds."""
+    figures = {name for found in row.rounds for name in found}
+    return {
+        "system": row.system.name,
+        "durable": row.system.keeps,
+        "note": row.system.note,
+        "problem": row.problem,
+        **{name: row.median(name) for name in sorted(figures)},
+        "rounds": row.rounds,
+    }
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="two minutes: one round, small sizes")
+    parser.add_argument("--messages", type=int, help="of a burst (20,000)")
+    parser.add_argument("--rounds", type=int, help="interleaved (5)")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="systems whose name contains one of these words")
+    parser.add_argument("--no-curves", action="store_true", help="systems side by side, and no more")
+    parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
+    parser.add_argument("--plot", type=Path, default=Path("build/bench.svg"))
+    given = parser.parse_args()
+    given.messages = given.messages or (5_000 if given.short else 20_000)
+    given.rounds = given.rounds or (1 if given.short else 5)
+    return given
+
+
+def alone(given: argparse.Namespace) -> Iterator[Goal]:
+    """Goals that need no other system."""
+    yield from ()
 
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--messages", type=int, default=10_000, help="of a burst")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
-    given = parser.parse_args()
-    rows = measure(given.messages, given.rounds)
-    peer = rows[-1]
-    print(f"{given.messages:,} messages a burst, medians of {given.rounds} rounds; x: times {peer['system']}")
-    print(f"{'system':<38}{'keeps':>6}{'results/s':>11}{'x':>6}{'CPU us':>8}{'x':>6}{'p50 ms':>8}{'p99 ms':>8}")
-    for row in rows:
-        print(
-            f"{row['system']:<38}{'yes' if row['durable'] else 'no':>6}{row['per_second']:>11,.0f}"
-            f"{row['per_second'] / peer['per_second']:>6.1f}{row['cpu_us']:>8.0f}{row['cpu_us'] / peer['cpu_us']:>6.2f}"
-            f"{row['p50_ms']:>8.2f}{row['p99_ms']:>8.2f}"
-        )
+    end_on_signals()
+    given = parse()
+    with measure.scratch() as folder:
+        fsync = fsync_ms(folder)
+        chosen = all_systems(folder)
+    if given.only:
+        chosen = [system for system in chosen if any(word in system.name for word in given.only)]
+    about = machine()
+    rows = measure.compare(
+        chosen, messages=given.messages, rounds=given.rounds, paced_seconds=2.0 if given.short else 5.0
+    )
+    found: list[Goal] = [] if given.only else list(goals.of_systems(rows, fsync))
+    if not given.no_curves:
+        found += alone(given)
+    show(given, about, fsync, rows, found)
+
+
+def show(given: argparse.Namespace, about: str, fsync: float, rows: Mapping[str, Row], found: list[Goal]) -> None:
+    """Tables on the terminal; JSON; the plot."""
+    print(f"\n{about}; write and fdatasync of 4 KiB: {fsync:.3f} ms")
+    print(
+        f"{given.messages:,} messages a burst, latency at {measure.PACE:,.0f} msg/s, medians of {given.rounds} rounds\n"
+    )
+    print("\n".join(table.of_systems(rows)))
+    ours = [passed for row in rows.values() for passed in row.rounds if "sink_us" in passed]
+    if ours:
+        generator, sink = (min(passed[name] for passed in ours) for name in ("generator_us", "sink_us"))
+        print(f"\nThe load itself costs {generator:.1f} us of CPU per message to send, {sink:.1f} to receive.")
+    print("\n" + "\n".join(table.of_goals(found)))
     given.json.parent.mkdir(parents=True, exist_ok=True)
-    given.json.write_text(json.dumps({"messages": given.messages, "rows": rows}, indent=2) + "\n")
-    print(f"written to {given.json}")
+    document = {
+        "machine": about,
+        "fsync_ms": fsync,
+        "messages": given.messages,
+        "rows": [as_json(row) for row in rows.values()],
+        "goals": [goal.as_json() for goal in found],
+    }
+    given.json.write_text(json.dumps(document, indent=2) + "\n")
+    given.plot.write_text(plot.bars(rows, about))
+    print(f"\nwritten to {given.json} and {given.plot}")
 
 
 if __name__ == "__main__":
