@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import anyio
 import anyio.abc
@@ -20,7 +21,7 @@ from ._backoff import STEADY, backoff
 from ._errors import FATAL, SLOW, describe_failure, describe_refusal
 from ._inbox import Inbox
 from ._link import Link, NoAnswer, NoConnection
-from ._reasons import TAKEN_OVER
+from ._reasons import QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED, TAKEN_OVER
 from ._sender import unsent
 from ._takeovers import Takeovers
 
@@ -129,6 +130,9 @@ class LinkedTransport(abc.ABC):
         try:
             await link.open()
             self._connections = link.connection
+            if link.assigned_client_id:
+                # The session is found again by it.
+                self._options = replace(self._options, client_id=link.assigned_client_id)
             self._session_present = link.limits.session_present
             await self._live(link)
         except NoConnection as error:
@@ -185,9 +189,22 @@ class LinkedTransport(abc.ABC):
             return self._failed(describe_failure(error.__cause__ or error, self._options))
         reason = describe_refusal(code, self._options)
         self._failed(reason)
+        self._lower_will(code)
         if code in FATAL:
             raise BrokerRefused(reason, mend="change `mqtt.protocol` or `mqtt.client_id`") from error
         return code in SLOW
+
+    def _lower_will(self, code: int) -> None:
+        """Ask for less where the broker cannot keep the will as it is (MQTT 5, 3.2.2.3.4 and 3.2.2.3.5)."""
+        will = self._options.will
+        if will is None:
+            return
+        if code == RETAIN_NOT_SUPPORTED and will.retain:
+            self._note("the broker does not retain messages: the last will is given without the flag")
+            self._options = replace(self._options, will=replace(will, retain=False))
+        elif code == QOS_NOT_SUPPORTED and will.qos:
+            self._note(f"the broker takes no last will at QoS {will.qos}: it is given at {will.qos - 1}")
+            self._options = replace(self._options, will=replace(will, qos=will.qos - 1))
 
     def _failed(self, reason: str) -> bool:
         self._failures += 1

@@ -224,7 +224,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
     async def _tick(self) -> None:
         patience = self._keepalive / 2 if self._keepalive else float("inf")
         while not self.lost.is_set():
-            await asyncio.sleep(min(TICK, patience / 2))
+            await asyncio.sleep(min(TICK, patience / 4))
             now = self._loop.time()
             silence = now - self._heard
             if self._probes and silence > patience and not self._paused:
