@@ -45,6 +45,7 @@ from .building import (
     names_of,
     spec_of,
 )
+from .interpreter import settle
 
 if TYPE_CHECKING:
     from fp_events.brokers.address import BrokerAddress
@@ -131,6 +132,7 @@ async def _run(
     service = Service(
         options, on_ready=lambda info: on_ready(ServeReport(info=info, embedded=embedded, warnings=warnings))
     )
+    settle()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError, ValueError):  # Windows; or not in the main thread
