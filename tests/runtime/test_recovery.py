@@ -51,6 +51,27 @@ async def test_suspects_run_alone_and_first(house: House) -> None:
         assert ("recovered", {"interrupted": 3, "queued": 1, "waiting": 0}) in daemon.log
 
 
+async def test_a_crash_amid_many_runs_makes_suspects_of_those_that_it_meets_again(house: House) -> None:
+    """The first time they go on side by side; the second time each is alone."""
+    many = range(1, 41)
+    house.pipeline(run={"executor": {"type": "threadpool", "max_workers": 48}})
+    async with house.serving() as daemon:
+        for number in many:
+            house.publish("in/work", number, "gate", "gate", "slow")
+        await daemon.until(lambda: len(house.steering.attempts) == len(many))
+        await daemon.crash()
+        house.steering.open_all()
+    async with house.serving() as daemon:
+        assert ("recovered", {"interrupted": 40, "queued": 0, "waiting": 0}) in daemon.log
+        await daemon.until(lambda: all(house.steering.attempts[number] == 2 for number in many))
+        await daemon.crash()
+        house.steering.open_all()
+    house.steering.calls.clear()
+    async with house.serving() as daemon:
+        await daemon.outcomes(len(many))
+        assert list(many) == house.steering.calls
+
+
 async def test_a_run_that_kills_the_process_is_given_up(house: House) -> None:
     """Three deaths while it is alone make it FAILED; those that ran beside it at first are not blamed."""
     house.pipeline(run=ANYWHERE)
