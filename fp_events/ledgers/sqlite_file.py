@@ -16,6 +16,12 @@ BUSY_TIMEOUT = 5.0
 # that every commit changes, for 16 MiB of disk.
 _CHECKPOINT_PAGES = 4000
 _CACHE_KIB = 8 * 1024
+_PRAGMAS = (
+    # No memory map: a read error would be a signal that ends the process, not an error.
+    "PRAGMA mmap_size = 0",
+    f"PRAGMA cache_size = -{_CACHE_KIB}",
+    "PRAGMA temp_store = MEMORY",
+)
 
 #: Errors that pass: the commit is tried again. With a full disk the index of the log cannot grow either.
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
@@ -70,33 +76,42 @@ def _pid(text: bytes) -> int | None:
 
 def connect(path: Path, *, synchronous: Literal["full", "normal"] = "full") -> sqlite3.Connection:
     """The connection that writes and copies the log into the file. The file may be missing."""
-    db = _connect(path, f"{path.absolute().as_uri()}?mode=rwc")
-    db.execute(f"PRAGMA synchronous = {'FULL' if synchronous == 'full' else 'NORMAL'}")
-    db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    return db
+    return _connect(
+        path,
+        f"{path.absolute().as_uri()}?mode=rwc",
+        f"PRAGMA synchronous = {'FULL' if synchronous == 'full' else 'NORMAL'}",
+        f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+        # Some builds overwrite what is deleted: each sent publication would be written once more.
+        "PRAGMA secure_delete = OFF",
+    )
 
 
 def connect_reader(path: Path, *, damaged: bool = False) -> sqlite3.Connection:
     """A connection that changes nothing and never copies the log; `damaged`: it also reads a file cut short."""
-    db = _connect(path, f"{path.absolute().as_uri()}?mode=rw", damaged=damaged)
-    db.execute("PRAGMA query_only = ON")
-    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db = _connect(
+        path,
+        f"{path.absolute().as_uri()}?mode=rw",
+        # SQLite's word for "read on, whatever is missing".
+        *(["PRAGMA writable_schema = ON"] if damaged else []),
+        "PRAGMA query_only = ON",
+        "PRAGMA wal_autocheckpoint = 0",
+    )
     db.row_factory = sqlite3.Row
     return db
 
 
-def _connect(path: Path, uri: str, *, damaged: bool = False) -> sqlite3.Connection:
+def _connect(path: Path, uri: str, *pragmas: str) -> sqlite3.Connection:
     try:
         # The thread that opens a connection is the only one that uses it, but for closing.
         db = sqlite3.connect(
             uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, cached_statements=512, check_same_thread=False
         )
-        if damaged:
-            db.execute("PRAGMA writable_schema = ON")  # SQLite's word for "read on, whatever is missing"
-        # No memory map: a read error would be a signal that ends the process, not an error.
-        db.execute("PRAGMA mmap_size = 0")
-        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        db.execute("PRAGMA temp_store = MEMORY")
+        try:
+            for pragma in (*pragmas, *_PRAGMAS):
+                db.execute(pragma)
+        except BaseException:
+            db.close()
+            raise
     except sqlite3.Error as error:
         raise opening_error(path, error) from error
     return db

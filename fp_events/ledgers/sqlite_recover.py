@@ -111,11 +111,14 @@ def recover(path: Path, target: Path) -> Mapping[str, int]:
 
 def _readable(path: Path) -> sqlite3.Connection:
     """A connection to what is there; an unreadable beginning cannot be helped."""
+    db: sqlite3.Connection | None = None
     try:
         db = connect_reader(path, damaged=True)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         db.execute("SELECT name FROM sqlite_master").fetchall()
     except (sqlite3.Error, StorageError) as error:
+        if db is not None:
+            db.close()
         raise LedgerCorrupt("nothing can be read from the ledger", where=str(path), mend="restore a backup") from error
     if not 0 < version <= len(MIGRATIONS):
         db.close()

@@ -147,7 +147,8 @@ async def test_what_cannot_be_written_is_refused(tmp_path: Path, target: str) ->
         tmp_path.chmod(0o777)
         path.with_name("ledger.db.lock").chmod(0o666)
     program = (
-        "import asyncio, os, sys\n"
+        # urllib: the other user may be unable to read the interpreter's own modules later.
+        "import asyncio, os, sys, urllib.parse\n"
         "from pathlib import Path\n"
         "from fp_events.domain.errors import StorageError\n"
         "from fp_events.ledgers.sqlite import SqliteLedger\n"
