@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fp_events.domain.errors import ConfigError, Problem
+from fp_events.domain.errors import ConfigError, Problem, UsageError
 from fp_events.domain.pipeline import Pipeline
 from fp_events.domain.schedule import SCHEDULED_AT, Schedule
 
@@ -25,6 +25,10 @@ def check_schedules(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Proble
         asked = {name: schedule.request[name] for name in ("final_vars", "config") if name in schedule.request}
         try:
             selection = catalogue.plan(pipeline, **asked).selection
+        except UsageError as error:
+            what = f"schedule '{schedule.schedule_id}': {error.what}"
+            yield Problem(what=what, where=schedule.where or pipeline.where, mend=error.mend)
+            continue
         except ConfigError as error:
             # Without its own outputs and configuration the plan is the pipeline's, whose problems are told already.
             if asked:

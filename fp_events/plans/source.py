@@ -6,14 +6,14 @@ Only integers, `repr` of strings and ASCII identifiers enter the text; functions
 from __future__ import annotations
 
 import itertools
-import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import CodeType, CoroutineType, FunctionType
+from types import CodeType, CoroutineType
 from typing import Any
 
 from .awaiting import may_await, returns_coroutine
 from .selection import Selection
+from .unwrapping import call_of
 
 _numbers = itertools.count(1)
 
@@ -53,12 +53,11 @@ def straight(selection: Selection, present: frozenset[str], *, asynchronous: boo
         text.add(f" {slots.take(name)} = c{number}")
     for number, name in enumerate(selection.order):
         node = selection.graph.nodes[name]
-        text.bind(f"f{number}", node.callable)
-        arguments = call_arguments(node, slots.places)
+        call = call_of(node, number, slots.places, text.bind)
         freed = slots.release(name)
         slot = slots.take(name)
         awaited = "await " if asynchronous and returns_coroutine(node) else ""
-        text.add(f" {slot} = {awaited}f{number}({arguments})", name)
+        text.add(f" {slot} = {awaited}{call}", name)
         if asynchronous and not awaited:
             text.bind("Coroutine", CoroutineType)
             text.add(f" if type({slot}) is Coroutine: {slot} = await {slot}", name)
@@ -77,8 +76,7 @@ def steps(selection: Selection, present: frozenset[str]) -> Program:
     text.bind("Coroutine", CoroutineType)
     for number, name in enumerate(selection.order):
         node = selection.graph.nodes[name]
-        text.bind(f"f{number}", node.callable)
-        call = f"f{number}({call_arguments(node, places)})"
+        call = call_of(node, number, places, text.bind)
         if returns_coroutine(node):
             text.add(f"async def n{number}(v): {places[name]} = await {call}", name)
         elif may_await(node):
@@ -93,39 +91,6 @@ def steps(selection: Selection, present: frozenset[str]) -> Program:
 def slots_of(selection: Selection) -> dict[str, int]:
     """Where each value is in the list that `steps` works on."""
     return {name: slot for slot, name in enumerate([*selection.inputs, *selection.constants, *selection.order])}
-
-
-def call_arguments(node: Any, places: Mapping[str, str]) -> str:
-    """The arguments of a call: positional as far as that is the same, then keywords, then ``**`` for odd names.
-
-    A dependency without a place is an optional input that the caller does not have: it is left out.
-    """
-    wanted = [name for name in node.input_types if name in places]
-    ahead = _positional(node.callable, wanted)
-    parts = [places[name] for name in wanted[:ahead]]
-    odd = []
-    for name in wanted[ahead:]:
-        if name.isidentifier() and name.isascii() and not keyword.iskeyword(name) and not name.startswith("__"):
-            parts.append(f"{name}={places[name]}")
-        else:
-            odd.append(f"{name!r}: {places[name]}")
-    if odd:
-        parts.append(f"**{{{', '.join(odd)}}}")
-    return ", ".join(parts)
-
-
-def _positional(function: Any, wanted: Sequence[str]) -> int:
-    """How many of `wanted` are exactly the leading parameters. Wrappers have other parameters than they show."""
-    if not isinstance(function, FunctionType):
-        return 0
-    code = function.__code__
-    parameters = code.co_varnames[: code.co_argcount]
-    count = 0
-    for name, parameter in zip(wanted, parameters, strict=False):
-        if name != parameter:
-            break
-        count += 1
-    return count
 
 
 class _Slots:

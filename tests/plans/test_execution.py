@@ -100,6 +100,29 @@ def test_an_error_passes_unchanged_and_its_node_is_known(project: Project) -> No
     assert "" == plan.failed_node(ValueError("from elsewhere"))
 
 
+def test_an_error_under_decorators_shows_the_users_lines_only(project: Project) -> None:
+    """No wrapper of Hamilton's stands between the plan and the function."""
+    code = """
+        from hamilton.function_modifiers import extract_fields, group, inject, parameterize, source, value
+
+        @extract_fields({"field": int})
+        @parameterize(fields={"a": source("start"), "b": value(0)})
+        def divided(a: int, b: int) -> dict:
+            return {"field": a / b}
+
+        @inject(items=group(source("start"), value(2)))
+        def total(items: list[int]) -> int:
+            return items["x"]
+    """
+    for node, function, kind in (("field", "divided", ZeroDivisionError), ("total", "total", TypeError)):
+        plan = project.catalogue.plan(project.pipeline(code, final_vars=(node,)))
+        with pytest.raises(kind) as caught:
+            plan.execute({"start": 1})
+        frames = [entry.name for entry in caught.traceback]
+        assert ["execute", "run", function] == frames[-3:]
+        assert plan.failed_node(caught.value) in ("fields", "total")
+
+
 def test_a_key_error_of_a_node_is_not_taken_for_a_missing_input(project: Project) -> None:
     """A KeyError out of the user's function stays one."""
     source = """
