@@ -86,9 +86,11 @@ class ScheduleSettings(Block):
     inputs: dict[Annotated[str, NAME], Annotated[Any, ANYTHING]] = setting(
         {}, "Inputs of its runs; they win over `run.inputs` and `params`.", shown="none"
     )
-    final_vars: tuple[Annotated[str, NAME], ...] = setting((), "The nodes to compute.", shown="as `run.final_vars`")
+    final_vars: tuple[Annotated[str, NAME], ...] = setting(
+        (), "The nodes to compute beside those in `outputs`.", shown="as `run.final_vars`"
+    )
     config: dict[Annotated[str, TEXT], Annotated[Any, ANYTHING]] = setting(
-        {}, "For Hamilton's `@config.when`, in place of `run.config`.", shown="as `run.config`"
+        {}, "For Hamilton's `@config.when`; laid over `run.config`.", shown="as `run.config`"
     )
     max_retries: Annotated[int, whole(0)] | None = setting(
         None, "Attempts after the first.", shown="as `run.max_retries`"

@@ -27,6 +27,10 @@ async def _book(desk: Desk) -> ScheduleBook:
     return book
 
 
+def _now(desk: Desk) -> datetime:
+    return datetime.now(UTC) if desk.live_or_none is None else desk.live.scheduler.clock()
+
+
 def _is_served(desk: Desk, stored: StoredSchedule) -> bool:
     return desk.live_or_none is None or desk.live.scheduler.fires(stored)
 
@@ -59,7 +63,7 @@ async def _add(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     """Add a schedule; durable before it is confirmed."""
     schedule = _schedule(desk, arguments)
     name = schedule.schedule_id
-    now = datetime.now(UTC)
+    now = _now(desk)
     stored = new(schedule, now)
     if stored.next_fire_at is None:
         raise CommandRefused("the schedule's last time is over, it would not fire", where="schedules.add")
@@ -142,14 +146,14 @@ def _spec(arguments: Arguments) -> ScheduleSpec:
 
 async def _pause(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     """Fire no more until resumed, over restarts too."""
-    now = datetime.now(UTC)
+    now = _now(desk)
     names = await _change(desk, arguments, lambda row: row if row.paused else paused(row, now))
     return {"paused": names}
 
 
 async def _resume(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     """Go on from now; what would have fired meanwhile is not made up for."""
-    now = datetime.now(UTC)
+    now = _now(desk)
     names = await _change(desk, arguments, lambda row: resumed(row, now) if row.paused else row)
     return {"resumed": names}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from fp_events.domain.schedule import Schedule
 from .formats import Formats
 from .limits import Limits
 from .names import Names
+from .reloading import Project
 from .router import Router
 from .settlement import EventStatus
 
@@ -49,13 +51,14 @@ class ServiceOptions:
     protocol: str
     #: The project's ``.fp-events`` folder.
     folder: Path
-    pipelines: Mapping[str, Pipeline]
+    #: This and the next mappings are changed in place by a reload.
+    pipelines: MutableMapping[str, Pipeline]
     executors: Sequence[Executor]
     #: Pipeline -> its executor, and how that is called.
-    executor_of: Mapping[str, tuple[Executor, str]]
+    executor_of: MutableMapping[str, tuple[Executor, str]]
     #: Pipeline -> version of its plan, and the inputs it knows.
-    versions: Mapping[str, str]
-    inputs: Mapping[str, frozenset[str]]
+    versions: MutableMapping[str, str]
+    inputs: MutableMapping[str, frozenset[str]]
     ledger: Ledger
     ledger_path: Path | None
     retention: RetentionPolicy
@@ -75,6 +78,12 @@ class ServiceOptions:
     watchers: tuple[Watcher, ...] = ()
     #: Reads what the project's files say of schedules now; None: what `pipelines` say. Raises ConfigError.
     read_schedules: Callable[[], Sequence[Schedule]] | None = None
+    #: The wall clock that schedules go by; aware, UTC.
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    #: Reads, checks and compiles the project anew, off the loop; raises ConfigError. None: there is nothing to read.
+    reload: Callable[[], Project] | None = None
+    #: A value that changes when files of the project do; None: they are not watched.
+    watch: Callable[[], object] | None = None
     #: Called about once a second.
     tick: Callable[[], None] = lambda: None
     log: Log

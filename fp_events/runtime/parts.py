@@ -24,6 +24,7 @@ from .options import ServiceOptions
 from .pausing import restore
 from .publisher import Publisher
 from .pulse import LoopPulse, WriterPulse
+from .reloading import Reloader
 from .routers import Routers
 from .runner import Runner
 from .scheduler import Scheduler
@@ -57,6 +58,7 @@ class Parts:
     door: MqttDoor
     board: StatusBoard
     scheduler: Scheduler
+    reloader: Reloader
     teller: Teller
     loop: LoopPulse
     writer: WriterPulse
@@ -76,6 +78,7 @@ class Parts:
             "states": self.runner.load_states,
             "timers": self.timers.run,
             "schedules": self.scheduler.run,
+            "reload": self.reloader.run,
             "delayed": self.runner.delayed.run,
             "callbacks": self.callbacks.run,
             "control": self.door.run,
@@ -122,7 +125,10 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
     direct = _direct(o, routers, opened, runner, unsaved, teller)
     board = StatusBoard(o, transport=transport, intake=intake, runner=runner, teller=teller)
     housekeeping = Housekeeping(o, runner=runner, intake=intake, publisher=publisher, board=board)
-    scheduler = Scheduler(ledger=o.ledger, pipelines=o.pipelines, committer=committer, runner=runner, log=o.log)
+    scheduler = Scheduler(
+        ledger=o.ledger, pipelines=o.pipelines, committer=committer, runner=runner, log=o.log, clock=o.clock
+    )
+    reloader = _reloader(o, runner, routers, intake, direct, scheduler)
     live = LiveDaemon(
         o,
         committer=committer,
@@ -131,11 +137,13 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         housekeeping=housekeeping,
         board=board,
         scheduler=scheduler,
+        reloader=reloader,
     )
     table = CommandTable(o.ledger, live, o.formats.state_to_json)
     door = MqttDoor(names=o.names, table=table, allow=o.control or {}, reply=publisher.tell)
     board.add("control", lambda: {"mqtt": o.control is not None, "answered": door.answered, "refused": door.refused})
     board.add("schedules", scheduler.shown)
+    board.add("reload", reloader.shown)
     loop, writer = LoopPulse(board.activity), WriterPulse(o.ledger)
     board.add("loop", loop.shown)
     board.add("ledger_writer", writer.shown)
@@ -155,6 +163,7 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         door=door,
         board=board,
         scheduler=scheduler,
+        reloader=reloader,
         teller=teller,
         loop=loop,
         writer=writer,
@@ -166,6 +175,22 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
             writer=writer,
         ),
     )
+
+
+def _reloader(
+    o: ServiceOptions,
+    runner: Runner,
+    routers: Routers,
+    intake: Intake,
+    direct: DirectIntake | None,
+    scheduler: Scheduler,
+) -> Reloader:
+    def renew() -> None:
+        intake.renew()
+        if direct is not None:
+            direct.renew()
+
+    return Reloader(o, runner=runner, routers=(routers.main, routers.direct), renew=renew, schedule=scheduler.sync)
 
 
 def _direct(

@@ -11,7 +11,7 @@ import heapq
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from uuid_utils import uuid7
@@ -38,10 +38,6 @@ PART = 1_000
 LATE = 10.0
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Scheduler:
     """Fires the schedules of pipelines that the daemon has."""
 
@@ -53,7 +49,7 @@ class Scheduler:
         committer: Committer,
         runner: Runner,
         log: Log,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime],
     ) -> None:
         self.book = ScheduleBook(committer.commit, self._changed)
         self._ledger = ledger
@@ -61,7 +57,7 @@ class Scheduler:
         self._committer = committer
         self._runner = runner
         self._log = log
-        self._clock = clock
+        self.clock = clock
         self._heap: list[tuple[datetime, str]] = []
         self._wake = asyncio.Event()
         self._stopped = False
@@ -95,7 +91,7 @@ class Scheduler:
         wanted = list(configured)
 
         def decide(rows: Rows) -> Mapping[str, StoredSchedule | None]:
-            found.append(sync(rows, wanted, self._clock(), overwrite=overwrite))
+            found.append(sync(rows, wanted, self.clock(), overwrite=overwrite))
             return {**found[0].changes, **self._dormant({**rows, **found[0].changes})}
 
         await self.book.change(decide)
@@ -120,7 +116,7 @@ class Scheduler:
                 changes[name] = replace(row, next_fire_at=None)
             elif self.fires(row) and row.next_fire_at is None:
                 # Over, or dormant until now. A clock that went back must not bring an instant again.
-                following = resumed(row, max(self._clock(), row.last_fire_at or row.anchor_at))
+                following = resumed(row, max(self.clock(), row.last_fire_at or row.anchor_at))
                 if following.next_fire_at is not None:
                     changes[name] = following
         return changes
@@ -155,11 +151,11 @@ class Scheduler:
     def _wait(self) -> float:
         if not self._heap:
             return LOOK
-        return min(LOOK, (self._heap[0][0] - self._clock()).total_seconds())
+        return min(LOOK, (self._heap[0][0] - self.clock()).total_seconds())
 
     async def _fire(self) -> None:
         async with self.book.lock:
-            now = self._clock()
+            now = self.clock()
             runs: list[NewRun] = []
             moves: list[ScheduleFired] = []
             while self._heap and self._heap[0][0] <= now and len(moves) < PART:

@@ -23,6 +23,7 @@ from fp_events.domain.errors import (
     FpEventsError,
     PipelineNotFound,
     RunNotFound,
+    ScheduleNotFound,
     StorageError,
 )
 
@@ -33,7 +34,9 @@ LIMIT = 64 * 1024 * 1024
 #: A Unix socket's path holds at most 107 bytes on Linux, 103 on macOS.
 PATH_LIMIT = 100
 
-_KINDS = {kind.__name__: kind for kind in (CommandRefused, PipelineNotFound, RunNotFound, StorageError)}
+_KINDS = {
+    kind.__name__: kind for kind in (CommandRefused, PipelineNotFound, RunNotFound, ScheduleNotFound, StorageError)
+}
 
 
 def socket_path(folder: Path) -> Path:
