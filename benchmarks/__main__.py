@@ -9,11 +9,15 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import goals, measure, plot, table
+from . import curves, goals, measure, plot, startup, table
+from .curves.points import ratios
 from .fsync import fsync_ms
 from .goals import Goal
 from .measure import Row
@@ -59,7 +63,45 @@ def parse() -> argparse.Namespace:
 
 def alone(given: argparse.Namespace) -> Iterator[Goal]:
     """Goals that need no other system."""
-    yield from ()
+    sizes = curves.SHORT if given.short else curves.SIZES
+    for name, figure, bound in (
+        ("nodes", "compiled plan / calls by hand", 1.3),
+        ("triggers", "CPU per message by triggers / 1", 1.2),
+        ("ledger", "CPU per message by rows in the ledger / 0", 1.3),
+    ):
+        print(f"curve: {name}", file=sys.stderr, flush=True)
+        yield attempt(figure, bound, partial(curve_goal, given, name, sizes[name], figure, bound))
+    print("start and queue", file=sys.stderr, flush=True)
+    for figure, bound, unit, value in (
+        ("serve to subscribed", 1.5, "s", startup.serve_seconds),
+        ("fp-events --help", 0.25, "s", startup.help_seconds),
+        ("RSS with 100,000 messages of 200 B waiting", 200.0, "MiB", lambda: startup.queue_mib()["peak"]),
+    ):
+        yield attempt(figure, bound, partial(simple_goal, figure, bound, unit, value))
+
+
+def curve_goal(given: argparse.Namespace, name: str, sizes: Sequence[int], figure: str, bound: float) -> Goal:
+    """A goal about growth."""
+    points = curves.CURVES[name](sizes, given.messages)
+    if name == "nodes":
+        over = {point.size: point.more["compiled / by hand"] for point in points}
+        driver = ", ".join(f"{point.more['driver / by hand']:.0f}" for point in points)
+        goal = goals.of_curve(figure, bound, over)
+        return replace(goal, detail=f"{goal.detail} nodes; Hamilton's driver: {driver}")
+    return goals.of_curve(figure, bound, ratios(points))
+
+
+def simple_goal(figure: str, bound: float, unit: str, measured: Callable[[], float]) -> Goal:
+    """A goal about one figure."""
+    return Goal(figure=figure, value=measured(), bound=bound, unit=unit)
+
+
+def attempt(figure: str, bound: float, make: Callable[[], Goal]) -> Goal:
+    """The goal, or why it has no figure: one that fails does not take the others with it."""
+    try:
+        return make()
+    except RuntimeError as error:
+        return Goal(figure=figure, value=float("nan"), bound=bound, detail=str(error).splitlines()[0])
 
 
 def main() -> None:

@@ -125,6 +125,13 @@ def drive(
     )
 
 
+def publish(port: int, load: Load, folder: Path) -> dict[str, Any]:
+    """Send a load and wait for the broker's confirmations only; what the generator says of it."""
+    command = load.command(port, folder / "sent")
+    with running(command, stdout=subprocess.PIPE, log=folder / "generator.log") as sender:
+        return _answer(sender, load.seconds + 60)
+
+
 def _answer(process: subprocess.Popen[str], seconds: float) -> dict[str, Any]:
     try:
         printed, _ = process.communicate(timeout=seconds)

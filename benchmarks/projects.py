@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,23 +91,15 @@ def accepted(scratch: Path, settings: Settings) -> bool:
 
 
 class Control:
-    """The daemon's socket."""
+    """The socket of a daemon that is starting or runs. Raises RuntimeError where it does not answer."""
 
-    def __init__(self, folder: Path, *, seconds: float = 30.0) -> None:
+    def __init__(self, folder: Path, process: subprocess.Popen[str], *, seconds: float = 60.0) -> None:
         from fp_events.runtime.socket_door import socket_path
 
         path = socket_path(folder / ".fp-events")
-        self._link = socket.socket(socket.AF_UNIX)
-        self._link.settimeout(seconds)
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                self._link.connect(str(path))
-                break
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"the daemon does not answer on {path} ({error})") from error
-                time.sleep(0.02)
+        self._process = process
+        self._seconds = seconds
+        self._wait(lambda: self._connect(path), f"answer on {path}")
         self._replies = self._link.makefile("rb")
 
     def ask(self, name: str, **arguments: object) -> dict[str, Any]:
@@ -117,14 +109,47 @@ class Control:
         return reply
 
     def status(self) -> dict[str, Any]:
-        """The daemon's status. Raises RuntimeError where it refuses."""
+        """The daemon's status."""
         reply = self.ask("status")
         if not reply["ok"]:
-            raise RuntimeError(f"status: {reply['error']}")
+            raise RuntimeError(f"the daemon refuses `status`: {reply['error']}")
         result: dict[str, Any] = reply["result"]
         return result
+
+    def wait_subscribed(self) -> None:
+        """Wait until the broker has granted its subscriptions, all of them where they come in several packets."""
+        granted: list[int] = [0]
+
+        def settled() -> bool:
+            granted.append(len(self.status()["broker"]["granted"]))
+            return 0 < granted[-1] == granted[-2]
+
+        self._wait(settled, "subscribe", pause=0.2)
+
+    def wait_received(self, count: int) -> None:
+        """Wait until so many messages were received since its start."""
+        self._wait(lambda: int(self.status()["totals"]["received"]) >= count, f"receive {count:,} messages", pause=0.2)
 
     def close(self) -> None:
         """Hang up."""
         self._replies.close()
         self._link.close()
+
+    def _connect(self, path: Path) -> bool:
+        self._link = socket.socket(socket.AF_UNIX)
+        self._link.settimeout(self._seconds)
+        try:
+            self._link.connect(str(path))
+        except OSError:
+            self._link.close()
+            return False
+        return True
+
+    def _wait(self, done: Callable[[], bool], what: str, *, pause: float = 0.02) -> None:
+        deadline = time.monotonic() + self._seconds
+        while not done():
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the daemon ended with exit code {self._process.returncode}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the daemon does not {what} within {self._seconds:g} s")
+            time.sleep(pause)
