@@ -1,5 +1,5 @@
 """All rows of the matrix; importing this enters them."""
 
-from . import connections, crashes, payloads, storage
+from . import clocks, connections, crashes, ends, functions, payloads, rights, storage
 
-__all__ = ["connections", "crashes", "payloads", "storage"]
+__all__ = ["clocks", "connections", "crashes", "ends", "functions", "payloads", "rights", "storage"]

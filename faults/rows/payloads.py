@@ -12,11 +12,11 @@ from typing import Any
 
 from faults.load import Load, Setup, load
 from faults.row import Found, Run, row
+from faults.views import MIB, ends_of, peak_rss, pipeline_of
 from fp_events.domain.errors import DaemonUnavailable
 from tests.endtoend.harness import cli, send
 
 RATE = 100.0
-MIB = 1024 * 1024
 #: MiB of messages that a daemon holds at the most, and copies of the one that is on its way into the ledger: from the
 #: socket, as a packet, as a row, as pages.
 HELD, COPIES = 256, 4
@@ -90,7 +90,7 @@ async def always_raises(run: Run) -> Found:
         for number in range(times):
             await send(on.broker.port, "fragile/a", {"x": number})
         await on.published(all_of_it=True)
-        await on.daemon.until(lambda status: _pipeline(status, "fragile")["dead_letters"] == times)
+        await on.daemon.until(lambda status: pipeline_of(status, "fragile")["dead_letters"] == times)
         beside = await _p99(on, first)
         account = await on.settle()
     figure = f"{times} dead letters; neighbours' p99 {beside:.1f} ms, {calm:.1f} ms without; {account}"
@@ -126,15 +126,17 @@ async def enormous(run: Run) -> Found:
         await on.daemon.start()
         await on.publish(rate=RATE)
         await on.until_results(100)
-        before = _peak(on)
+        before = peak_rss(on.daemon.pid)
         await send(on.broker.port, "strict/a", b'{"x": "' + b"x" * (size - 9) + b'"}')
-        status = await on.daemon.until(lambda status: bool(_ended(_pipeline(status, "strict"))), every=0.1)
-        outcome = _ended(_pipeline(status, "strict"))
-        peak = _peak(on)
+        status = await on.daemon.until(lambda status: bool(ends_of(pipeline_of(status, "strict"))), every=0.1)
+        outcome = ends_of(pipeline_of(status, "strict"))
+        peak = peak_rss(on.daemon.pid)
         account = await on.settle()
     growth = (peak - before) / MIB
     figure = f"{size / 1e6:.0f} MB: {outcome}, peak {peak / MIB:.0f} MiB (+{growth:.0f} MiB); {account}"
-    return Found(figure=figure, held=account.sound and "succeeded" not in outcome and growth <= HELD + COPIES * size / MIB)
+    return Found(
+        figure=figure, held=account.sound and "succeeded" not in outcome and growth <= HELD + COPIES * size / MIB
+    )
 
 
 @row("26", "JSON nested a million deep, an integer of 5,000 digits", "REJECTED; the daemon lives")
@@ -174,10 +176,10 @@ async def not_utf8(run: Run) -> Found:
             await asyncio.gather(send(on.broker.port, "strict/a", payload), send(on.broker.port, "raw/a", payload))
 
         def ended(status: dict[str, Any]) -> bool:
-            return all(sum(_ended(_pipeline(status, name)).values()) == times for name in ("strict", "raw"))
+            return all(sum(ends_of(pipeline_of(status, name)).values()) == times for name in ("strict", "raw"))
 
         status = await on.daemon.until(ended)
-        found = {name: _ended(_pipeline(status, name)) for name in ("strict", "raw")}
+        found = {name: ends_of(pipeline_of(status, name)) for name in ("strict", "raw")}
         code = await on.daemon.stop()
     held = found == {"strict": {"rejected": times}, "raw": {"succeeded": times}} and code == 0
     return Found(figure=f"json {found['strict']}, bytes {found['raw']}, exit code {code}", held=held, n=times)
@@ -204,13 +206,13 @@ async def odd_topics(run: Run) -> Found:
         for topic in topics:
             await send(on.broker.port, topic, b"1")
         status = await on.daemon.until(
-            lambda status: sum(_ended(_pipeline(status, "raw")).values()) >= len(topics) or not status["pipelines"]
+            lambda status: sum(ends_of(pipeline_of(status, "raw")).values()) >= len(topics) or not status["pipelines"]
         )
         listed = await cli(run.folder, "runs", "list")
         shown = await cli(run.folder, "status")
         await on.daemon.stop()
         made = sorted(_files(run.folder) - before)
-    outcomes = _ended(_pipeline(status, "raw"))
+    outcomes = ends_of(pipeline_of(status, "raw"))
     raw = sum("\u202e" in text or "\x1b]" in text for text in (listed.out, shown.out, *on.daemon.text))
     broken = [line for line in on.daemon.text if line.startswith("{")]
     held = outcomes == {"succeeded": len(topics)} and not made and not broken and not raw and not listed.code
@@ -225,13 +227,13 @@ async def _outcomes(run: Run, payloads: Mapping[str, bytes], wanted: Mapping[str
         await on.daemon.start()
         await on.publish(rate=RATE)
         for name, payload in payloads.items():
-            before = _ended(_pipeline(await on.daemon.ask("status"), "strict"))
+            before = ends_of(pipeline_of(await on.daemon.ask("status"), "strict"))
             await send(on.broker.port, "strict/a", payload)
             count = sum(before.values())
             status = await on.daemon.until(
-                lambda status, count=count: sum(_ended(_pipeline(status, "strict")).values()) > count  # type: ignore[misc] # mypy knows no defaults of lambdas
+                lambda status, count=count: sum(ends_of(pipeline_of(status, "strict")).values()) > count  # type: ignore[misc] # mypy knows no defaults of lambdas
             )
-            after = _ended(_pipeline(status, "strict"))
+            after = ends_of(pipeline_of(status, "strict"))
             found[name] = next(outcome for outcome in after if after[outcome] != before.get(outcome, 0))
         account = await on.settle()
     figure = ", ".join(f"{name}: {outcome}" for name, outcome in found.items())
@@ -249,7 +251,7 @@ async def _dies(on: Load, dead_letters: int) -> bool:
             # It is not there yet, or dies in the middle of an answer.
             with contextlib.suppress(DaemonUnavailable, OSError, EOFError, ValueError):
                 status = await on.daemon.ask("status")
-                if _pipeline(status, "deadly")["dead_letters"] >= dead_letters:
+                if pipeline_of(status, "deadly")["dead_letters"] >= dead_letters:
                     return False
     finally:
         ended.cancel()
@@ -266,24 +268,6 @@ async def _p99(on: Load, first: int) -> float:
         ).fetchall()
     quantiles: list[float] = statistics.quantiles([micros / 1000 for (micros,) in rows], n=100)
     return quantiles[98]
-
-
-def _pipeline(status: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(pipeline for pipeline in status["pipelines"] if pipeline["name"] == name)
-    return found
-
-
-def _ended(pipeline: dict[str, Any]) -> dict[str, int]:
-    names = ("succeeded", "failed", "timed_out", "expired", "rejected", "skipped", "cancelled")
-    return {name: pipeline[name] for name in names if pipeline[name]}
-
-
-def _peak(on: Load) -> int:
-    """Bytes of resident memory, the most so far."""
-    for line in Path(f"/proc/{on.daemon.pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _files(folder: Path) -> set[str]:

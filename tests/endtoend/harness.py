@@ -430,13 +430,14 @@ class Called:
         return json.loads(self.out)
 
 
-async def cli(project: Path, *arguments: str) -> Called:
+async def cli(project: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Called:
     """`fp-events` as a process of its own."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "fp_events.cli", "--project", str(project), *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(environ or {})},
     )
     try:
         async with asyncio.timeout(PATIENCE):
