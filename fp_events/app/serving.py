@@ -20,9 +20,7 @@ from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import ConfigError, FpEventsError, Problem, StorageError
 from fp_events.domain.health import Watcher
 from fp_events.domain.message import ConnectionStatus
-from fp_events.domain.pipeline import ExecutorSpec
-from fp_events.domain.ports import Executor, Transport
-from fp_events.domain.run import PlanRef
+from fp_events.domain.ports import Transport
 from fp_events.domain.schedule import Schedule
 from fp_events.failpoints import Failpoint, failpoint
 from fp_events.observe.logging import configure, register_secret
@@ -34,18 +32,10 @@ from fp_events.runtime.options import ServeInfo, ServiceOptions
 from fp_events.runtime.router import Router
 from fp_events.runtime.service import Service
 
-from .building import (
-    callbacks,
-    catalogue,
-    check,
-    folder_of,
-    handler_loader,
-    make_executor,
-    make_ledger,
-    names_of,
-    spec_of,
-)
+from .building import check, folder_of, make_ledger, names_of
 from .interpreter import settle
+from .watching import fingerprint
+from .workshop import Workshop
 
 if TYPE_CHECKING:
     from fp_events.brokers.address import BrokerAddress
@@ -62,8 +52,12 @@ class ServeReport:
     warnings: Sequence[Problem]
 
 
-def serve(config: Config, *, on_ready: Callable[[ServeReport], None], fail_fast: bool = False) -> int:
+def serve(
+    config: Config, *, on_ready: Callable[[ServeReport], None], fail_fast: bool = False, watch: bool = False
+) -> int:
     """Run the daemon until SIGTERM or SIGINT, which drain it; a second one ends it at once. Returns the exit code.
+
+    SIGHUP, and with `watch` every change of the project's files, swaps pipelines that have changed.
 
     Raises ConfigError, BrokerUnavailable (with `fail_fast`), BrokerRefused, LedgerHeld, StorageError.
     """
@@ -75,13 +69,18 @@ def serve(config: Config, *, on_ready: Callable[[ServeReport], None], fail_fast:
     levels = {name: p.log_level for name, p in config.pipelines.items() if p.log_level}
     configure(config.log.level, config.log.format, pipelines=levels)
     try:
-        return asyncio.run(_serve(config, on_ready, warnings, fail_fast=fail_fast))
+        return asyncio.run(_serve(config, on_ready, warnings, fail_fast=fail_fast, watch=watch))
     except BaseExceptionGroup as group:
         raise _cause(group) from group
 
 
 async def _serve(
-    config: Config, on_ready: Callable[[ServeReport], None], warnings: Sequence[Problem], *, fail_fast: bool
+    config: Config,
+    on_ready: Callable[[ServeReport], None],
+    warnings: Sequence[Problem],
+    *,
+    fail_fast: bool,
+    watch: bool = False,
 ) -> int:
     folder = folder_of(config)
     try:
@@ -94,7 +93,7 @@ async def _serve(
             mend="move it away" if in_the_way else "make its parent writable",
         ) from error
     if config.mqtt.url != "embedded":
-        return await _run(config, folder, None, on_ready, warnings, fail_fast=fail_fast)
+        return await _run(config, folder, None, on_ready, warnings, fail_fast=fail_fast, watch=watch)
     from fp_events.brokers.embedded import EmbeddedBroker
 
     broker = EmbeddedBroker(folder)
@@ -102,7 +101,7 @@ async def _serve(
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(broker.run, name="embedded broker")
-            code = await _run(config, folder, address, on_ready, warnings, fail_fast=fail_fast)
+            code = await _run(config, folder, address, on_ready, warnings, fail_fast=fail_fast, watch=watch)
             tasks.cancel_scope.cancel()
         return code
     finally:
@@ -118,10 +117,11 @@ async def _run(
     warnings: Sequence[Problem],
     *,
     fail_fast: bool,
+    watch: bool,
 ) -> int:
     log = structlog.get_logger("fp_events")
     protocol = address.protocol if address is not None and not address.durable else config.mqtt.protocol
-    options = _options(config, folder, address, protocol, fail_fast=fail_fast)
+    options = _options(config, folder, address, protocol, fail_fast=fail_fast, watch=watch)
     if address is not None and not address.durable:
         log.warning("no_delivery_promise", broker="amqtt", mend="install Mosquitto")
     embedded = f"embedded {address.kind}" if address else ""
@@ -137,40 +137,31 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError, ValueError):  # Windows; or not in the main thread
             loop.add_signal_handler(number, service.stop)
+    with suppress(NotImplementedError, ValueError, AttributeError):
+        loop.add_signal_handler(signal.SIGHUP, service.reload)
     drained = await service.run()
     log.info("stopped", drained=drained)
     return 0
 
 
 def _options(
-    config: Config, folder: Path, address: BrokerAddress | None, protocol: Literal["5", "3.1.1"], *, fail_fast: bool
+    config: Config,
+    folder: Path,
+    address: BrokerAddress | None,
+    protocol: Literal["5", "3.1.1"],
+    *,
+    fail_fast: bool,
+    watch: bool = False,
 ) -> ServiceOptions:
-    plans = catalogue(config)
-    load = handler_loader(config, plans)
     log = structlog.get_logger("fp_events")
-    specs: dict[str, ExecutorSpec] = {}
-    versions: dict[str, str] = {}
-    inputs: dict[str, frozenset[str]] = {}
-    for name, pipeline in config.pipelines.items():
-        plan = plans.plan(pipeline)
-        specs[name] = spec_of(pipeline, plan)
-        versions[name] = plan.ref.version
-        inputs[name] = frozenset(plan.inputs)
-        load(PlanRef(name))
-    users: dict[ExecutorSpec, list[str]] = {}
-    for name, spec in specs.items():
-        users.setdefault(spec, []).append(name)
 
     def blocked(pipeline: str, seconds: float) -> None:
         log.warning(
             "loop_blocked", pipeline=pipeline, seconds=round(seconds, 3), mend="use executor threadpool or processpool"
         )
 
-    executors: dict[ExecutorSpec, Executor] = {
-        spec: make_executor(spec, config, load, pipelines=names, on_blocked=blocked) for spec, names in users.items()
-    }
+    workshop = Workshop(config, blocked)
     ledger, ledger_path = make_ledger(config)
-    on_success, on_failure = callbacks(config)
     runlog = RunLog()
     return ServiceOptions(
         project=config.name,
@@ -178,11 +169,11 @@ def _options(
         names=names_of(config),
         protocol=protocol,
         folder=folder,
-        pipelines=config.pipelines,
-        executors=tuple(executors.values()),
-        executor_of={name: (executors[spec], _label(spec)) for name, spec in specs.items()},
-        versions=versions,
-        inputs=inputs,
+        pipelines=workshop.pipelines,
+        executors=workshop.executors,
+        executor_of=workshop.executor_of,
+        versions=workshop.versions,
+        inputs=workshop.inputs,
         ledger=ledger,
         ledger_path=ledger_path,
         retention=config.ledger.retention.policy(),
@@ -193,12 +184,14 @@ def _options(
         control={name: frozenset(allowed.inputs) for name, allowed in config.control.allow.items()}
         if config.control.mqtt
         else None,
-        on_success=on_success,
-        on_failure=on_failure,
+        on_success=workshop.on_success,
+        on_failure=workshop.on_failure,
         observers=(runlog.finished,),
         watchers=_watchers(config),
         retry_observers=(runlog.retrying,),
         read_schedules=partial(_schedules, config),
+        reload=workshop.read,
+        watch=partial(fingerprint, config.local_path(".", "project")) if watch else None,
         tick=runlog.flush,
         log=log,
         fail_fast=fail_fast,
@@ -233,10 +226,6 @@ def _schedules(config: Config) -> list[Schedule]:
 
     now = configuration.load(config.root, environment=config.environment, overrides=config.overrides)
     return [schedule for pipeline in now.pipelines.values() for schedule in pipeline.schedules]
-
-
-def _label(spec: ExecutorSpec) -> str:
-    return spec.type if spec.max_workers is None else f"{spec.type}({spec.max_workers})"
 
 
 def _transport(

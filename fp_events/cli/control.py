@@ -1,4 +1,4 @@
-"""`pause`, `resume`: stop a pipeline, or one of its triggers, from starting runs, and let it go on."""
+"""`pause`, `resume`, `reload`: steer the pipelines of a daemon."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from .arguments import PipelineArgument
 from .daemon import call
 from .invocation import Invocation
-from .output import note
+from .output import note, warn
 
 TriggerOption = Annotated[
     str | None, typer.Option("--trigger", metavar="TOPIC", help="Only this trigger: its topic as the YAML has it.")
@@ -40,3 +40,16 @@ def resume(context: typer.Context, pipeline: PipelineArgument, trigger: TriggerO
         for each in row["triggers"]:
             if each["paused"]:
                 note(f"its trigger {each['topic']} is paused still")
+
+
+def reload(context: typer.Context) -> None:
+    """Swap the pipelines that have changed, all or none; messages and runs under way go on."""
+    invocation: Invocation = context.obj
+    # Not by way of the ledger: only a daemon has versions to swap. What is wrong in the files, it tells itself.
+    found = call(invocation.config(), "reload", {})
+    for name, version in found["reloaded"].items():
+        note(f"{name} runs version {version}")
+    if not found["reloaded"]:
+        note("no pipeline has changed")
+    if found["needs_restart"]:
+        warn(f"{', '.join(found['needs_restart'])} in conf/project.yml changed: that takes effect at the next start")

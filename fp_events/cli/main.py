@@ -117,6 +117,7 @@ _COMMANDS: Sequence[tuple[str, dict[str, Callable[..., Any]]]] = (
             "trigger": trigger.trigger,
             "pause": control.pause,
             "resume": control.resume,
+            "reload": control.reload,
         },
     ),
     (_RUNS, {"run": foreground.run}),

@@ -28,6 +28,9 @@ def serve(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="End with 69 if the broker does not answer at the start.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Swap pipelines whenever their files change; so does SIGHUP at any time.")
+    ] = False,
     mqtt_url: UrlOption = None,
     log_level: LevelOption = None,
 ) -> None:
@@ -39,7 +42,7 @@ def serve(
     if log_level:
         overrides["log"] = {"level": log_level}
     config = invocation.config(overrides)
-    raise typer.Exit(app.serve(config, on_ready=_announce, fail_fast=fail_fast))
+    raise typer.Exit(app.serve(config, on_ready=_announce, fail_fast=fail_fast, watch=watch))
 
 
 def _announce(report: ServeReport) -> None:

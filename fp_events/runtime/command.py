@@ -50,6 +50,9 @@ class Live(Protocol):
     def when_ended(self, run_id: str, call: Callable[[Outcome, AttemptResult | None], None]) -> bool:
         """Have `call` called when the run has ended; False where it has already."""
 
+    def reload(self) -> Awaitable[dict[str, Any]]:
+        """Take over what has changed in the project's files; raises CommandRefused where that cannot be."""
+
     def cancel(self, run_id: str) -> Awaitable[Stopped | None]:
         """End a run, and wait a while until it has; None where the daemon does not hold it."""
 

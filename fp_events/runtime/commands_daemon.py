@@ -30,8 +30,14 @@ async def _set(desk: Desk, arguments: Arguments, *, paused: bool) -> dict[str, A
     return {"pipeline": name, "paused": paused, **({} if trigger is None else {"trigger": trigger})}
 
 
+async def _reload(desk: Desk, _: Arguments) -> dict[str, Any]:
+    """Swap the pipelines that have changed, all or none; runs under way end with the version they began with."""
+    return await desk.live.reload()
+
+
 DAEMON_COMMANDS = (
     Command("status", _status, (), live=True, changes=False),
     Command("pause", _pause, ("pipeline", "trigger"), live=True, changes=True),
     Command("resume", _resume, ("pipeline", "trigger"), live=True, changes=True),
+    Command("reload", _reload, (), live=True, changes=True),
 )

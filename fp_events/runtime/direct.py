@@ -35,6 +35,10 @@ class DirectIntake(Taking):
         if status.connected and not status.session_present:
             self._held.clear()
 
+    def renew(self) -> None:
+        """The router has newer pipelines: look at their settings again."""
+        self._aims.clear()
+
     async def accept(self, burst: Sequence[Delivery]) -> None:
         """Make runs of these; one that is executed already, and has come again, is not executed twice."""
         now = time.monotonic()

@@ -161,7 +161,7 @@ class Ender:
             self.finish(lane, entry, Outcome.CANCELLED)
             self._starter.pump(lane)
         elif entry.phase is Phase.EXECUTING:
-            lane.executor.cancel(entry.run_id)
+            lane.cancel(entry.run_id)
 
     def fail(self, lane: Lane, entry: Entry, failure: Failure) -> None:
         """End a held run as FAILED without another attempt."""

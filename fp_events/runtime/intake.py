@@ -57,6 +57,10 @@ class Intake(Taking):
             self._session += 1
             self._committer.post(Batch(settings={SESSION: str(self._session).encode()}))
 
+    def renew(self) -> None:
+        """The router has newer pipelines: look at their settings again."""
+        self._aims.clear()
+
     def confirm(self) -> None:
         """Make durable which messages cannot come again, where no later message has done it."""
         confirmed = self._confirmed()

@@ -17,6 +17,8 @@ from .entry import Entry, Phase
 
 #: Runs of one trigger under way for runs that no message caused.
 DEFAULT_CONCURRENCY = 64
+#: Executors of older versions that are remembered.
+FORMER = 8
 #: Runs behind another of their key that are claimed with it, so that a key's runs do not wait for a commit each.
 CLAIM_AHEAD = 32
 #: Runs of a trigger that are claimed as they are accepted although no worker is free yet: as many as one worker
@@ -128,6 +130,8 @@ class Lane:
     def __init__(self, pipeline: Pipeline, executor: Executor) -> None:
         self.pipeline = pipeline
         self.executor = executor
+        #: Where attempts of older versions may still be under way, the newest first.
+        self.former: tuple[Executor, ...] = ()
         self.plan = PlanRef(pipeline.name)
         self.paused = False
         #: By index of the trigger; the last one is for runs that no message caused.
@@ -142,6 +146,22 @@ class Lane:
         #: Since the start of the daemon.
         self.outcomes: Counter[Outcome] = Counter()
         self.last: RunRecord | None = None
+
+    def replace(self, pipeline: Pipeline, plan: PlanRef, executor: Executor) -> None:
+        """Take a newer version, with as many triggers: runs that start from now on are its."""
+        if executor is not self.executor:
+            # Attempts that are under way there can still be cancelled.
+            self.former = (self.executor, *self.former)[:FORMER]
+        self.pipeline, self.plan, self.executor = pipeline, plan, executor
+        for trigger, queue in zip(pipeline.triggers, self.queues, strict=False):
+            queue.limit = self._limit(trigger.concurrency)
+        self.queues[-1].limit = self._limit(DEFAULT_CONCURRENCY)
+
+    def cancel(self, run_id: str) -> None:
+        """Have an attempt stopped, wherever it is under way."""
+        for executor in (self.executor, *self.former):
+            if executor.cancel(run_id):
+                return
 
     def _limit(self, concurrency: int) -> int:
         return max(1, min(concurrency, self.executor.capacity))

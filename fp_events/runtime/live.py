@@ -22,6 +22,7 @@ from .options import ServiceOptions
 from .pausing import pause_of
 from .publisher import Publisher
 from .recovery import obstacle, take_reopened
+from .reloading import Reloader
 from .runner import Runner
 from .scheduler import Scheduler
 from .status import StatusBoard
@@ -40,8 +41,10 @@ class LiveDaemon:
         housekeeping: Housekeeping,
         board: StatusBoard,
         scheduler: Scheduler,
+        reloader: Reloader,
     ) -> None:
         self.scheduler = scheduler
+        self._reloader = reloader
         self._o = options
         self._committer = committer
         self._runner = runner
@@ -136,6 +139,10 @@ class LiveDaemon:
         if read is None:
             return [schedule for pipeline in self._o.pipelines.values() for schedule in pipeline.schedules]
         return await asyncio.to_thread(read)
+
+    async def reload(self) -> dict[str, Any]:
+        """Take over what has changed in the project's files; raises CommandRefused where that cannot be."""
+        return await self._reloader.reload()
 
     async def status(self) -> dict[str, Any]:
         """The whole of `status`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from fp_events.domain.message import Delivery, Subscription
 from fp_events.domain.pipeline import Pipeline, Trigger
@@ -42,6 +42,7 @@ class Router:
         self, pipelines: Iterable[Pipeline], *, protocol: str, extra: Sequence[str] = (), direct: bool = False
     ) -> None:
         """`direct`: for triggers that acknowledge when_executed, which have a connection of their own."""
+        self._anew = partial(Router, protocol=protocol, extra=extra, direct=direct)
         wanted = [
             (pipeline, index, trigger, parse_filter(trigger.topic))
             for pipeline in pipelines
@@ -70,6 +71,12 @@ class Router:
             text: tuple(dict.fromkeys(target.pipeline.name for _, target in targets if target.subscription == number))
             for text, number in numbers.items()
         }
+
+    def serve(self, pipelines: Iterable[Pipeline]) -> None:
+        """Bring the same subscriptions' messages to these pipelines from now on."""
+        new = self._anew(pipelines)
+        assert new.subscriptions == self.subscriptions
+        self._router, self._remembered, self.receives = new._router, new._remembered, new.receives
 
     def match(self, delivery: Delivery) -> Sequence[Match]:
         """Triggers for this copy of the message, with what their captures matched."""

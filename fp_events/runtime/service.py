@@ -37,6 +37,10 @@ class Service:
             self._stop_now.set()
         self._stop.set()
 
+    def reload(self) -> None:
+        """Read the project again soon and swap the pipelines that have changed; what comes of it is logged."""
+        self.parts.reloader.ask()
+
     async def run(self) -> bool:
         """Serve until `stop`; True if everything that ran could end."""
         o = self._o
