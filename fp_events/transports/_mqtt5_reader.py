@@ -17,6 +17,7 @@ import mqtt5
 from fp_events.domain.message import NO_PROPERTIES, Delivery, Message, Properties
 
 from ._inbox import OVERHEAD, held_bytes
+from ._mqtt5_text import check_text
 from ._publish_packet import Malformed, Publish, decode_publish, varint
 from ._reasons import MALFORMED, PACKET_TOO_LARGE, PROTOCOL_ERROR, TOPIC_ALIAS_INVALID
 
@@ -239,6 +240,7 @@ class Reader:
             # No reason code means success (MQTT 5, 3.4.2.1).
             self._receiver.on_answer(head >> 4, packet_id, frame[body + 2] if len(frame) > body + 2 else 0)
         elif head in OTHERS:
+            check_text(frame, body)
             self._receiver.on_packet(_connack_of_old(frame) or read_packet(frame))
         else:
             raise ProtocolViolation(PROTOCOL_ERROR, f"a packet that begins with 0x{head:02X}")
@@ -251,7 +253,7 @@ def read_packet(frame: bytes) -> mqtt5.Packet:
     except (ValueError, IndexError) as error:
         raise Malformed(str(error)) from error
     except BaseException as error:
-        # Rust: it stumbles over text that is not UTF-8.
+        # Rust's way to stumble, over text that is not UTF-8; what is known to make it so does not come here.
         if type(error).__name__ != "PanicException":
             raise
         raise Malformed("text is not UTF-8") from None
