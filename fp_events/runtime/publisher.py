@@ -171,6 +171,9 @@ class Publisher:
     def _take(self) -> list[Publication]:
         burst: list[Publication] = []
         size = 0
+        if len(self._events) <= BURST:
+            burst += self._events
+            self._events.clear()
         while self._events and len(burst) < BURST:
             burst.append(self._events.popleft())
         while self._outbox and len(burst) < BURST and size < BURST_BYTES:

@@ -186,8 +186,7 @@ class Settlement:
             for observer in self._observers:
                 observer(record)
         if self._events != "none":
-            at = datetime.now(UTC)
-            self._publisher.tell_all([self._words.ended(record, at) for _, record in records])
+            self._publisher.tell_all(self._words.ended([record for _, record in records]))
 
     def _refused_letter(self, ending: Ending, reason: str) -> Publication:
         """What is sent in the place of a result that the broker refuses, where no ledger keeps it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 # The encoder's own escaping of text: a whole `dumps` for each of five short texts costs more than the event.
@@ -25,15 +25,25 @@ class Words:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        #: (pipeline, event) -> topic and the beginning of the body: as many as there are pipelines and events.
+        #: (pipeline, event) -> topic and a piece of the body: as many as there are pipelines and events.
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def ended(self, record: RunRecord, at: datetime) -> Publication:
-        """A run that is FINISHED; the event is called like its outcome."""
-        facts: dict[str, str | float] = {"duration": record.duration, "version": record.version}
-        if record.failure is not None:
-            facts["error"] = error_text(record.failure)
-        return self.of(record.pipeline, record.outcome.value, record.run_id, record.attempt, record.trigger, facts, at)
+    def ended(self, records: Iterable[RunRecord]) -> list[Publication]:
+        """Runs that are FINISHED; the event is called like the outcome."""
+        moment = datetime.now(UTC).isoformat()
+        known = self._known
+        words = []
+        for record in records:
+            event = record.outcome.value
+            topic, piece = known.get((record.pipeline, event)) or self._learn(record.pipeline, event)
+            body = (
+                f'{{"run_id": {quoted(record.run_id)}{piece}{record.attempt}, "trigger": {quoted(record.trigger)}, '
+                f'"at": "{moment}", "duration": {record.duration!r}, "version": {quoted(record.version)}'
+            )
+            if record.failure is not None:
+                body += f', "error": {quoted(error_text(record.failure))}'
+            words.append(_event(topic, body))
+        return words
 
     def of(
         self,
@@ -43,22 +53,24 @@ class Words:
         attempt: int,
         trigger: str,
         facts: Mapping[str, str | float] | None = None,
-        at: datetime | None = None,
     ) -> Publication:
         """Any event of a run, with facts of its own."""
-        known = self._known.get((pipeline, event))
-        if known is None:
-            begin = f', "pipeline": {quoted(pipeline)}, "event": {quoted(event)}, "attempt": '
-            known = self._known[pipeline, event] = (self._names.event(pipeline, event), begin)
-        topic, begin = known
-        moment = (at or datetime.now(UTC)).isoformat()
-        body = f'{{"run_id": {quoted(run_id)}{begin}{attempt}, "trigger": {quoted(trigger)}, "at": "{moment}"'
-        if facts:
-            for name, fact in facts.items():
-                text = quoted(fact) if isinstance(fact, str) else repr(fact)
-                body += f', "{name}": {text}'
-        body += "}"
-        return Publication(event_id="", topic=topic, payload=body.encode(errors="replace"), properties=_JSON)
+        topic, piece = self._known.get((pipeline, event)) or self._learn(pipeline, event)
+        moment = datetime.now(UTC).isoformat()
+        body = f'{{"run_id": {quoted(run_id)}{piece}{attempt}, "trigger": {quoted(trigger)}, "at": "{moment}"'
+        for name, fact in (facts or {}).items():
+            body += f', "{name}": {quoted(fact) if isinstance(fact, str) else repr(fact)}'
+        return _event(topic, body)
+
+    def _learn(self, pipeline: str, event: str) -> tuple[str, str]:
+        piece = f', "pipeline": {quoted(pipeline)}, "event": {quoted(event)}, "attempt": '
+        known = self._known[pipeline, event] = (self._names.event(pipeline, event), piece)
+        return known
+
+
+def _event(topic: str, body: str) -> Publication:
+    payload = f"{body}}}".encode(errors="replace")
+    return Publication(event_id="", topic=topic, payload=payload, properties=_JSON)
 
 
 def error_text(failure: Failure | None) -> str:
