@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
+from types import FunctionType
 from typing import Any
 
 from .selection import Selection
@@ -20,6 +22,22 @@ def may_await(node: Any) -> bool:
     return any(inspect.iscoroutinefunction(inspect.unwrap(function)) for function in node.originating_functions or ())
 
 
+def may_wait(node: Any) -> bool:
+    """Awaiting the node may take time, so that others go on meanwhile; an async function without `await` cannot."""
+    function = node.callable
+    if not may_await(node):
+        return False
+    return not (
+        isinstance(function, FunctionType)
+        and function.__code__.co_flags & inspect.CO_COROUTINE
+        and all(step.opname not in _WAITS for step in dis.get_instructions(function.__code__))
+    )
+
+
+#: Every `await`, `async for` and `async with` has them.
+_WAITS = frozenset({"SEND", "YIELD_VALUE"})
+
+
 def is_async(selection: Selection) -> bool:
     """Whether any node of the plan awaits."""
     return any(may_await(selection.graph.nodes[name]) for name in selection.order)
@@ -31,11 +49,13 @@ def has_sync_nodes(selection: Selection) -> bool:
 
 
 def is_concurrent(selection: Selection) -> bool:
-    """Whether two awaiting nodes are independent of one another.
+    """Whether some node may wait, and two awaiting nodes are independent of one another.
 
     They are not if each awaiting node is an ancestor of the next one in the plan's order. To know that, it is
     enough to carry along for each node how many awaiting nodes of that chain are above it.
     """
+    if not any(may_wait(selection.graph.nodes[name]) for name in selection.order):
+        return False
     above: dict[str, int] = {}
     chain = 0
     for name in selection.order:

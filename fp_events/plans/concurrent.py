@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from .awaiting import may_await
+from .awaiting import may_await, may_wait
 from .selection import Selection
 from .source import slots_of, steps
 
@@ -14,8 +14,9 @@ from .source import slots_of, steps
 class Concurrent:
     """Starts each node as soon as what it needs is there.
 
-    Sync nodes run straight away. Of the awaiting nodes that become ready together, the first goes on in the
-    same task and each other one gets a task of its own. The first error cancels the rest and passes unchanged.
+    Sync nodes run straight away, and so do async ones that cannot wait. Of the others that become ready together,
+    the first goes on in the same task and each other one gets a task of its own. The first error cancels the rest
+    and passes unchanged.
     """
 
     def __init__(self, selection: Selection, present: frozenset[str]) -> None:
@@ -24,6 +25,7 @@ class Concurrent:
         numbers = {name: number for number, name in enumerate(selection.order)}
         nodes = [selection.graph.nodes[name] for name in selection.order]
         self._calls = [self.program.function(f"n{number}") for number in range(len(nodes))]
+        self._waits = [may_wait(node) for node in nodes]
         self._awaits = [may_await(node) for node in nodes]
         self._dependents: list[list[int]] = [[] for _ in nodes]
         self._needs: list[int] = []
@@ -45,7 +47,9 @@ class Concurrent:
             values[slot] = inputs[name]
         for value, slot in self._constants:
             values[slot] = value
-        await _Execution(self._calls, self._awaits, self._dependents, list(self._needs), values).run(self._sources)
+        await _Execution(self._calls, self._awaits, self._waits, self._dependents, list(self._needs), values).run(
+            self._sources
+        )
         return {name: values[slot] for name, slot in self._outputs}
 
 
@@ -53,10 +57,18 @@ class _Execution:
     """One run of a concurrent plan."""
 
     def __init__(
-        self, calls: list[Any], awaits: list[bool], dependents: list[list[int]], missing: list[int], values: list[Any]
+        self,
+        calls: list[Any],
+        awaits: list[bool],
+        waits: list[bool],
+        dependents: list[list[int]],
+        missing: list[int],
+        values: list[Any],
     ) -> None:
         self._calls = calls
+        #: Its call gives a coroutine; and one that may take its time.
         self._awaits = awaits
+        self._waits = waits
         self._dependents = dependents
         #: Per node, how many of its dependencies are still to come.
         self._missing = missing
@@ -82,21 +94,24 @@ class _Execution:
         """Run `ready`, and whatever becomes ready by it."""
         ready = list(ready)
         while ready:
-            awaiting: list[int] = []
+            waiting: list[int] = []
             while ready:
                 number = ready.pop(0)
+                if self._waits[number]:
+                    waiting.append(number)
+                    continue
                 if self._awaits[number]:
-                    awaiting.append(number)
+                    await self._calls[number](self._values)
                 else:
                     self._calls[number](self._values)
-                    ready += self._done(number)
-            for number in awaiting[1:]:
-                self._watch(asyncio.ensure_future(self._follow_awaiting(number)))
-            if awaiting:
-                await self._calls[awaiting[0]](self._values)
-                ready = self._done(awaiting[0])
+                ready += self._done(number)
+            for number in waiting[1:]:
+                self._watch(asyncio.ensure_future(self._follow_waiting(number)))
+            if waiting:
+                await self._calls[waiting[0]](self._values)
+                ready = self._done(waiting[0])
 
-    async def _follow_awaiting(self, number: int) -> None:
+    async def _follow_waiting(self, number: int) -> None:
         await self._calls[number](self._values)
         await self._follow(self._done(number))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -95,8 +96,6 @@ class PipelineHandler:
 
     async def handle_async(self, attempt: Attempt) -> AttemptResult:
         """Run one attempt on the running loop; a cancellation passes through."""
-        import asyncio
-
         started_at, started = datetime.now(UTC), time.perf_counter()
         compiled = self._default
         try:

@@ -84,6 +84,47 @@ async def test_a_chain_needs_no_task(project: Project) -> None:
     assert {"second": [tasks, tasks]} == await plan.execute_async({"start": 0})
 
 
+async def test_what_cannot_wait_needs_no_task(project: Project) -> None:
+    """Independent async functions without `await` run in the caller's task, also beside others that wait."""
+    source = """
+        import asyncio
+
+        async def one(start: int) -> int:
+            return len(asyncio.all_tasks())
+
+        async def two(start: int) -> int:
+            return len(asyncio.all_tasks())
+
+        def both(one: int, two: int) -> list:
+            return [one, two]
+
+        async def waits(gate: object) -> str:
+            async with asyncio.timeout(5):
+                await gate.wait()
+            return "waited"
+
+        async def opens(gate: object, two: int) -> str:
+            gate.set()
+            return "opened"
+
+        async def waits_too(gate: object) -> str:
+            async for item in _items(gate):
+                return item
+
+        async def _items(gate):
+            await gate.wait()
+            yield "item"
+    """
+    plan = project.catalogue.plan(project.pipeline(source, final_vars=("both",)))
+    tasks = len(asyncio.all_tasks())
+    assert {"both": [tasks, tasks]} == await plan.execute_async({"start": 0})
+
+    names = ("waits", "opens", "waits_too")
+    plan = project.catalogue.plan(project.pipeline(source, final_vars=names))
+    expected = {"waits": "waited", "opens": "opened", "waits_too": "item"}
+    assert expected == await plan.execute_async({"start": 0, "gate": asyncio.Event()})
+
+
 async def test_the_first_error_stops_the_others(project: Project) -> None:
     """It passes unchanged, names its node, and leaves no task behind."""
     source = """
