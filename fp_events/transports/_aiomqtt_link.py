@@ -59,7 +59,7 @@ class AiomqttLink:
         self._note = note
         self._probes: deque[int] = deque()
         self._loop = asyncio.get_running_loop()
-        self._refusal = ""
+        self.refusal = ""
         #: Time of arrival, one for a burst of reading, and which burst.
         self._now = datetime.now(UTC)
         self._turn = -1
@@ -177,7 +177,7 @@ class AiomqttLink:
         self._inbox.put(delivery)
 
     def on_answer(self, packet_id: int, code: int) -> None:
-        self._refusal = f" after it refused a publication ({reason_name(code)})" if code >= 0x80 else ""
+        self.refusal = f" after it refused a publication ({reason_name(code)})" if code >= 0x80 else ""
         if self.sender is not None:
             self.sender.answer(packet_id, code)
             self.sender.pump()
@@ -211,7 +211,7 @@ class AiomqttLink:
         else:
             words = "the broker has not answered in time" if "alive" in str(reason) else "closed by the other side"
             # Mosquitto 2.0 sends the refusal and then closes (its issue 2579).
-            self._end(f"the connection was lost ({words}{self._refusal})")
+            self._end(f"the connection was lost ({words}{self.refusal})")
 
     def _end(self, reason: str) -> None:
         if self.lost.is_set():

@@ -13,7 +13,7 @@ STEADY = 10.0
 
 
 def backoff(failures: int, *, refused: bool = False) -> float:
-    """Seconds to wait after so many failures in a row, at least one; jittered so that clients come apart."""
+    """Seconds to wait after so many failures in a row; jittered so that clients come apart."""
     floor, cap = REFUSED if refused else USUAL
     # 2**20 is far above any cap; without the limit a float overflows after weeks of a dead broker.
     ceiling = min(cap, floor * 2 ** min(failures, 20))

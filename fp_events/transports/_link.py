@@ -36,6 +36,8 @@ class Link(Protocol):
     goodbye: int | None
     #: Why it ended.
     reason: str
+    #: That the broker's last answer to a publication was a no, in words to follow `reason`; empty where it was a yes.
+    refusal: str
     lost: asyncio.Event
     #: From CONNACK on.
     sender: Sender | None

@@ -216,12 +216,16 @@ class LinkedTransport(abc.ABC):
     def _lost(self, link: Link) -> bool:
         """A connection has ended that was made."""
         self._failures = 1 if link.lived >= STEADY else self._failures + 1
+        if link.refusal:
+            # Mosquitto 2.0 hangs up after each publication that it refuses. That one is settled, so the next
+            # connection gets further: results that wait behind it must not wait for a broker that is well.
+            self._failures = 0
         self._last_error = f"{self._options.address}: {link.reason}"
         try:
             self._last_error += self._takeovers.lost(
                 self._options,
                 taken_over=link.goodbye == TAKEN_OVER,
-                explained=link.goodbye is not None,
+                explained=link.goodbye is not None or bool(link.refusal),
                 lived=link.lived,
             )
         finally:

@@ -95,7 +95,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         self._write_due = False
         self._output: PublishOutput | None = None
         self._answered = False
-        self._refusal = ""
+        self.refusal = ""
         self._under_way: dict[int, Item] = {}
         self._requests: dict[int, asyncio.Future[list[int]]] = {}
         self._ids = PacketIds(first_packet_id, self._under_way, self._requests, released)
@@ -271,7 +271,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
             self._connecting.set_exception(exc if isinstance(exc, ssl.SSLError) else NoConnection(words))
             self._connecting.exception()
         # Mosquitto 2.0 sends the refusal and then closes (its issue 2579).
-        self._end(f"the connection was lost (closed by the other side{self._refusal})")
+        self._end(f"the connection was lost (closed by the other side{self.refusal})")
 
     def pause_writing(self) -> None:
         """See `resume_writing`."""
@@ -352,7 +352,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
                 reason = mqtt5.PubRelReasonCode.PACKET_ID_NOT_FOUND
                 self._queue(mqtt5.PubRelPacket(packet_id, reason_code=reason).write())
         else:
-            self._refusal = f" after it refused a publication ({reason_name(code)})" if code >= 0x80 else ""
+            self.refusal = f" after it refused a publication ({reason_name(code)})" if code >= 0x80 else ""
             self._answered = True
             sender.answer(packet_id, code)
 
