@@ -9,6 +9,7 @@ cut, but not a crash of the process, may lose the last commits.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -145,9 +146,10 @@ class SqliteLedger:
         """As Ledger.purge."""
         gone = 0
         wanted = list(dict.fromkeys(run_ids))
-        for start in range(0, len(wanted), pruning.STEP):
-            chunk = wanted[start : start + pruning.STEP]
-            gone += await self._now.delete(partial(pruning.purge_runs, run_ids=chunk))
+        pace = pruning.Pace()
+        while wanted:
+            chunk, wanted = wanted[: pace.rows], wanted[pace.rows :]
+            gone += await self._now.delete(partial(pruning.purge_runs, run_ids=chunk), pace)
         return gone
 
     async def prune(self, policy: RetentionPolicy, now: datetime) -> int:
@@ -164,9 +166,10 @@ class SqliteLedger:
         for delete in (
             partial(pruning.prune_messages, before=before(policy.runs_age)),
             partial(pruning.prune_refused, before=before(policy.dead_letters_age)),
-            partial(pruning.prune_identities, before=before(policy.dedup_age), most=policy.dedup_count),
+            partial(pruning.prune_identities, before=before(policy.dedup_age), kept=policy.dedup_count),
         ):
-            while await current.delete(delete) >= pruning.STEP:
+            pace = pruning.Pace()
+            while await current.delete(partial(delete, most=pace.rows), pace):
                 pass
         while await current.write(pruning.shrink):
             pass
@@ -198,8 +201,8 @@ class _Open:
         self.live = _Reader(path, "ledger-reader")
         self.listings = _Reader(path, "ledger-listings")
 
-    async def delete(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Rows go in a transaction of their own, between commits. Raises StorageError."""
+    async def delete(self, work: Callable[[sqlite3.Connection], T], pace: pruning.Pace) -> T:
+        """Rows go in a transaction of their own, between commits; `pace` learns what it took. Raises StorageError."""
 
         def step(db: sqlite3.Connection) -> T:
             self._batches.keep_numbers()
@@ -207,28 +210,32 @@ class _Open:
             self._batches.read_mark()
             return result
 
-        return await self.write(step)
+        return await self.write(step, pace)
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def write(self, work: Callable[[sqlite3.Connection], T], pace: pruning.Pace | None = None) -> T:
         """A transaction between commits, tried once. Raises StorageError."""
 
         def execute() -> T:
+            started = time.monotonic()
             try:
                 return self.committer.transaction(lambda: work(self._db))
             except sqlite3.Error as error:
                 raise opening_error(self._path, error) from error
+            finally:
+                if pace is not None:
+                    pace.took(time.monotonic() - started)
 
         return await self.writer.call(execute)
 
     async def delete_runs(self, *, dead_letters: bool, before: int, most_bytes: int | None = None) -> int:
         """Walk over finished runs, oldest first; with `most_bytes` only while the file is larger."""
         gone = 0
-        step = pruning.BEGINNING
+        step, pace = pruning.BEGINNING, pruning.Pace()
         while step.more:
             if most_bytes is not None and await self.writer.call(partial(pruning.used_bytes, self._db)) <= most_bytes:
                 break
-            walk = partial(pruning.prune_runs, dead_letters=dead_letters, before=before, after=step)
-            step = await self.delete(walk)
+            walk = partial(pruning.prune_runs, most=pace.rows, dead_letters=dead_letters, before=before, after=step)
+            step = await self.delete(walk, pace)
             gone += step.deleted
         return gone
 
