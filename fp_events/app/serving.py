@@ -28,6 +28,7 @@ from fp_events.observe.probes import Probes
 from fp_events.observe.runlog import RunLog
 from fp_events.observe.systemd import notifier
 from fp_events.runtime.announcements import availability
+from fp_events.runtime.guard import ControlRules
 from fp_events.runtime.options import ServeInfo, ServiceOptions
 from fp_events.runtime.router import Router
 from fp_events.runtime.service import Service
@@ -184,6 +185,7 @@ def _options(
         control={name: frozenset(allowed.inputs) for name, allowed in config.control.allow.items()}
         if config.control.mqtt
         else None,
+        control_rules=_control_rules(config),
         on_success=workshop.on_success,
         on_failure=workshop.on_failure,
         observers=(runlog.finished,),
@@ -212,6 +214,18 @@ def _armed(options: ServiceOptions, point: Failpoint) -> ServiceOptions:
     )
 
 
+def _control_rules(config: Config) -> ControlRules:
+    from fp_events.config import control_key
+
+    control = config.control
+    key = control_key(config)
+    if key is not None:
+        register_secret(key.decode())
+    return ControlRules(
+        commands=frozenset(control.commands) or None, reply_topics=control.reply_topics, rate=control.rate, key=key
+    )
+
+
 def _watchers(config: Config) -> tuple[Watcher, ...]:
     found: list[Watcher] = []
     if config.health.address is not None:
@@ -232,7 +246,7 @@ def _transport(
     config: Config, address: BrokerAddress | None, protocol: Literal["5", "3.1.1"], *, direct: bool = False
 ) -> Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None]], Transport]:
     from fp_events.config import connect_options
-    from fp_events.transports.aiomqtt import AiomqttTransport
+    from fp_events.transports.choice import transport_to
 
     names = names_of(config)
 
@@ -251,7 +265,7 @@ def _transport(
             register_secret(options.password)
         client_id = f"{options.client_id}-x" if direct else options.client_id
         options = replace(options, protocol=protocol, client_id=client_id)
-        return AiomqttTransport(options, on_connection=on_connection)
+        return transport_to(options, on_connection=on_connection)
 
     return make
 

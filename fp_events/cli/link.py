@@ -48,7 +48,7 @@ async def connected(options: ConnectOptions, *, patience: float = PATIENCE) -> A
     """
     import anyio
 
-    from fp_events.transports.aiomqtt import AiomqttTransport
+    from fp_events.transports.choice import transport_to
 
     def changed(status: ConnectionStatus) -> None:
         if not status.connected and not status.connections and status.last_error:
@@ -56,7 +56,7 @@ async def connected(options: ConnectOptions, *, patience: float = PATIENCE) -> A
             waiting.cancel()
 
     waiting = anyio.CancelScope()
-    transport = AiomqttTransport(options, on_connection=changed)
+    transport = transport_to(options, on_connection=changed)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(transport.run)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fp_events.domain.connection import ConnectOptions, TlsOptions
-from fp_events.domain.errors import ConfigError
 from fp_events.domain.message import Publication, Subscription
 
-from .files import ProjectFiles
 from .result import Config
+from .secret_files import first_line, unreadable
 from .urls import BrokerUrl, parse_broker_url
 
 
@@ -42,6 +41,7 @@ def connect_options(
         path=url.path,
         tls=_tls(config) if url.tls else None,
         protocol=mqtt.protocol,
+        client=mqtt.client,
         client_id=mqtt.client_id or "",
         username=mqtt.username or url.username,
         password=_password(config, url),
@@ -57,22 +57,7 @@ def connect_options(
 
 def _password(config: Config, url: BrokerUrl) -> str | None:
     file = config.mqtt.password_file
-    if file is None:
-        return config.mqtt.password or url.password
-    try:
-        if file.startswith(("/", "~")):
-            text = config.local_path(file, "mqtt.password_file").read_text(encoding="utf-8")
-        else:
-            text = ProjectFiles(config.root).text(file)
-    except OSError as error:
-        raise _unreadable(config, "mqtt.password_file", file, error.strerror or "no such file") from error
-    except UnicodeDecodeError:
-        # The cause holds what was read.
-        raise _unreadable(config, "mqtt.password_file", file, "it is not UTF-8 text") from None
-    password = text.partition("\n")[0].rstrip("\r")
-    if not password:
-        raise _unreadable(config, "mqtt.password_file", file, "its first line is empty")
-    return password
+    return (config.mqtt.password or url.password) if file is None else first_line(config, "mqtt.password_file", file)
 
 
 def _tls(config: Config) -> TlsOptions:
@@ -94,9 +79,4 @@ def _pem(config: Config, key: str, file: str | None) -> str | None:
         with path.open("rb"):
             return str(path)
     except OSError as error:
-        raise _unreadable(config, setting, file, error.strerror or "no such file") from error
-
-
-def _unreadable(config: Config, setting: str, file: str, reason: str) -> ConfigError:
-    what = f"{setting}: the file {file} cannot be used: {reason}"
-    return ConfigError(what, where=config.origin(setting), mend="correct the path, or the file's owner and mode")
+        raise unreadable(config, setting, file, error.strerror or "no such file") from error

@@ -28,6 +28,12 @@ def _base_topic(text: str) -> None:
         )
 
 
+def _reply_topic(text: str) -> None:
+    validate_topic(text)
+    if text.startswith("$") or text.endswith("/"):
+        raise ValueError("expected a topic such as answers/plant, which neither begins with '$' nor ends with '/'")
+
+
 class TlsSettings(Block):
     """TLS, used where the URL's scheme asks for it."""
 
@@ -44,8 +50,6 @@ class TlsSettings(Block):
 class MqttSettings(Block):
     """How to reach the broker."""
 
-    unavailable = not_available("client")
-
     url: Annotated[str, secret(check_mqtt_url)] = setting(
         "embedded",
         "The broker: `mqtt://`, `mqtts://`, `ws://` or `wss://`, host and port (1883, 8883, 80, 443); "
@@ -53,6 +57,11 @@ class MqttSettings(Block):
         secret=True,
     )
     protocol: Annotated[Literal["5", "3.1.1"], one_of("5", "3.1.1")] = setting("5", "The version of MQTT.")
+    client: Annotated[Literal["auto", "mqtt5", "aiomqtt"], one_of("auto", "mqtt5", "aiomqtt")] = setting(
+        "auto",
+        "`mqtt5`: our own client, for MQTT 5 over TCP and TLS. `aiomqtt`: also for 3.1.1 and WebSocket, at several "
+        "times the cost of a message. `auto`: ours wherever it can.",
+    )
     client_id: (
         Annotated[str, matching(r"[^+#/\s\x00-\x1f]{1,200}", "a name such as plant-1, without '/', '+', '#' or spaces")]
         | None
@@ -145,6 +154,21 @@ class ControlSettings(Block):
         "The pipelines that commands by MQTT may run: a list, or a block of name to `{inputs: [...]}`.",
         shown="none",
     )
+    commands: tuple[Annotated[str, TEXT], ...] = setting(
+        (), "The commands that are taken by MQTT, such as `[run, status]`.", shown="all"
+    )
+    reply_topics: tuple[Annotated[str, checked("topic", _reply_topic)], ...] = setting(
+        (), "Topics at or below which replies may be asked for.", shown="`<base_topic>/reply`"
+    )
+    rate: Annotated[int, whole(1, 100_000)] = setting(
+        100, "Requests by MQTT that are looked at each second; more are refused."
+    )
+    hmac_key: Annotated[str, secret()] | None = setting(
+        None,
+        "With it, requests by MQTT must be signed. Best left to `FP_EVENTS_CONTROL__HMAC_KEY` or `${VAR}`.",
+        secret=True,
+    )
+    hmac_key_file: Annotated[str, TEXT] | None = setting(None, "File whose first line is that key; read at the start.")
 
 
 class EventSettings(Block):

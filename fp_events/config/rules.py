@@ -12,7 +12,7 @@ from fp_events.domain.pipeline import LONGEST_UNSAVED
 
 from .layers import Layer, Path, deciding, origin
 from .pipeline_keys import PipelineSettings
-from .project_keys import MqttSettings, ProjectSettings
+from .project_keys import ControlSettings, MqttSettings, ProjectSettings
 from .schedules import schedule_rules
 from .urls import parse_broker_url
 from .values import Substituted
@@ -67,6 +67,7 @@ def project_rules(settings: ProjectSettings, layers: Sequence[Layer], pipelines:
             mend="use sqlite:///<file> where none may be lost",
             warning=True,
         )
+    yield from _control_rules(settings.control, layers)
     for name in settings.control.allow:
         if name not in pipelines:
             known = ", ".join(pipelines) or "none"
@@ -74,8 +75,28 @@ def project_rules(settings: ProjectSettings, layers: Sequence[Layer], pipelines:
             yield Problem(what=f"control.allow: there is no pipeline '{name}'", where=where, mend=f"there are: {known}")
 
 
+def _control_rules(control: ControlSettings, layers: Sequence[Layer]) -> Iterator[Problem]:
+    if control.hmac_key and control.hmac_key_file:
+        where = origin(layers, ("control", "hmac_key_file"))
+        yield Problem(what="control.hmac_key and control.hmac_key_file are both given", where=where, mend="keep one")
+    path: Path = ("control", "hmac_key")
+    layer = deciding(layers, path)
+    if control.hmac_key and layer and layer.is_file and not isinstance(layer.data["control"]["hmac_key"], Substituted):
+        yield Problem(
+            what="control.hmac_key holds a key in plain text",
+            where=layer.origin(path),
+            mend="use ${VAR}, hmac_key_file or FP_EVENTS_CONTROL__HMAC_KEY",
+            warning=True,
+        )
+
+
 def _mqtt_rules(mqtt: MqttSettings, layers: Sequence[Layer]) -> Iterator[Problem]:
     url = None if mqtt.url == "embedded" else parse_broker_url(mqtt.url)
+    if mqtt.client == "mqtt5" and (mqtt.protocol != "5" or (url and url.transport != "tcp")):
+        other = f"MQTT {mqtt.protocol}" if mqtt.protocol != "5" else "WebSocket"
+        where = origin(layers, ("mqtt", "client"))
+        mend = "leave mqtt.client out, or use aiomqtt"
+        yield Problem(what=f"mqtt.client: mqtt5 speaks MQTT 5 over TCP and TLS, not {other}", where=where, mend=mend)
     if mqtt.tls.key_file and not mqtt.tls.cert_file:
         where = origin(layers, ("mqtt", "tls", "key_file"))
         yield Problem(what="mqtt.tls.key_file is given without cert_file", where=where, mend="give both")

@@ -33,6 +33,8 @@ class ConnectOptions:
     path: str = "/mqtt"
     tls: TlsOptions | None = None
     protocol: Literal["5", "3.1.1"] = "5"
+    #: Our own client, aiomqtt, or ours wherever it can: MQTT 5 over TCP and TLS.
+    client: Literal["auto", "mqtt5", "aiomqtt"] = "auto"
     client_id: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)

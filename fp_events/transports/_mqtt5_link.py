@@ -184,7 +184,10 @@ class Mqtt5Link(asyncio.BufferedProtocol):
     def _give_up(self, code: int, words: str) -> None:
         """The peer does what it must not: say so and end."""
         self._last_word(mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode(code)).write())
-        self._end(f"the connection was given up over a packet ({words})")
+        if self.connack is None:
+            self._end("what answers there does not speak MQTT 5")
+        else:
+            self._end(f"the connection was given up over a packet ({words})")
 
     def _last_word(self, packet: bytes) -> None:
         transport = self._transport

@@ -11,6 +11,7 @@ from .projects import loaded, refused, write
 P = "conf/project.yml"
 _URL = "expected 'embedded' or a URL such as mqtt://broker.example:1883 (mqtt, mqtts, ws or wss)"
 
+OURS = "mqtt5 speaks MQTT 5 over TCP and TLS"
 CASES: dict[str, tuple[str, str]] = {
     "name": (
         "name: My Plant\n",
@@ -29,7 +30,18 @@ CASES: dict[str, tuple[str, str]] = {
         "health: {bind: 70000}\n",
         f'{P}:1: health.bind: expected an address such as "127.0.0.1:8080", or a port',
     ),
-    "client": ("mqtt: {client: native}\n", f"{P}:1: mqtt: `client` is not available in this version; remove it"),
+    "client": (
+        "mqtt: {client: native}\n",
+        f"{P}:1: mqtt.client: expected auto, mqtt5 or aiomqtt, got 'native'",
+    ),
+    "client and protocol": (
+        "mqtt: {client: mqtt5, protocol: 3.1.1}\n",
+        f"{P}:1: mqtt.client: {OURS}, not MQTT 3.1.1; leave mqtt.client out, or use aiomqtt",
+    ),
+    "client and WebSocket": (
+        "mqtt: {client: mqtt5, url: 'ws://broker'}\n",
+        f"{P}:1: mqtt.client: {OURS}, not WebSocket; leave mqtt.client out, or use aiomqtt",
+    ),
     "hmac": (
         "control: {hmac_key_file: /k}\n",
         f"{P}:1: control: `hmac_key_file` is not available in this version; remove it",

@@ -44,7 +44,7 @@ CASES = (
         wrong="a server that is no MQTT broker",
         arguments=HERE,
         around=places.dumb_server,
-        says="error: mqtt://127.0.0.1:<port>: the broker closed the connection without an answer; is it an MQTT broker, and does this port want mqtts://, ws:// or wss:// in mqtt.url?",
+        says="error: mqtt://127.0.0.1:<port>: what answers there does not speak MQTT 5; is it an MQTT broker, and does this port want mqtts://, ws:// or wss:// in mqtt.url?",
         code=69,
     ),
     Case(
