@@ -88,7 +88,9 @@ def curve_goal(given: argparse.Namespace, name: str, sizes: Sequence[int], figur
         driver = ", ".join(f"{point.more['driver / by hand']:.0f}" for point in points)
         goal = goals.of_curve(figure, bound, over)
         return replace(goal, detail=f"{goal.detail} nodes; Hamilton's driver: {driver}")
-    return goals.of_curve(figure, bound, ratios(points))
+    goal = goals.of_curve(figure, bound, ratios(points))
+    problems = [f"{point.size:,}: {point.problem}" for point in points if point.problem]
+    return replace(goal, detail="; ".join([goal.detail, *problems]))
 
 
 def simple_goal(figure: str, bound: float, unit: str, measured: Callable[[], float]) -> Goal:

@@ -70,6 +70,6 @@ def of_systems(rows: Mapping[str, Row], fsync: float) -> Iterator[Goal]:
 
 def of_curve(figure: str, bound: float, points: Mapping[int, float]) -> Goal:
     """A goal about how a cost grows; `points` are ratios to the smallest size."""
-    worst = max(points.values(), default=math.nan)
+    worst = math.nan if any(map(math.isnan, points.values())) else max(points.values(), default=math.nan)
     detail = ", ".join(f"{size:,}: {ratio:.2f}" for size, ratio in points.items())
     return Goal(figure=figure, value=worst, bound=bound, detail=detail)

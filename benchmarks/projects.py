@@ -91,7 +91,10 @@ def accepted(scratch: Path, settings: Settings) -> bool:
 
 
 class Control:
-    """The socket of a daemon that is starting or runs. Raises RuntimeError where it does not answer."""
+    """The socket of a daemon that is starting or runs, whose log is `system.log` in its folder.
+
+    Raises RuntimeError where it does not answer.
+    """
 
     def __init__(self, folder: Path, process: subprocess.Popen[str], *, seconds: float = 60.0) -> None:
         from fp_events.runtime.socket_door import socket_path
@@ -99,6 +102,7 @@ class Control:
         path = socket_path(folder / ".fp-events")
         self._process = process
         self._seconds = seconds
+        self._log = folder / "system.log"
         self._wait(lambda: self._connect(path), f"answer on {path}")
         self._replies = self._link.makefile("rb")
 
@@ -135,6 +139,10 @@ class Control:
         self._replies.close()
         self._link.close()
 
+    def _said(self) -> str:
+        lines = self._log.read_text().strip().splitlines() if self._log.exists() else []
+        return f": {lines[-1]}" if lines else ""
+
     def _connect(self, path: Path) -> bool:
         self._link = socket.socket(socket.AF_UNIX)
         self._link.settimeout(self._seconds)
@@ -149,7 +157,7 @@ class Control:
         deadline = time.monotonic() + self._seconds
         while not done():
             if self._process.poll() is not None:
-                raise RuntimeError(f"the daemon ended with exit code {self._process.returncode}")
+                raise RuntimeError(f"the daemon ended with exit code {self._process.returncode}{self._said()}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the daemon does not {what} within {self._seconds:g} s")
             time.sleep(pause)

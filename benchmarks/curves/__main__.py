@@ -30,7 +30,11 @@ def main() -> None:
     document = {}
     for name in given.names or CURVES:
         print(f"{name}:", file=sys.stderr)
-        points = CURVES[name](given.sizes or SIZES[name], given.messages)
+        try:
+            points = CURVES[name](given.sizes or SIZES[name], given.messages)
+        except RuntimeError as error:
+            print(f"{name}: {error}", flush=True)
+            continue
         print("\n" + "\n".join(shown(name, points)) + "\n", flush=True)
         document[name] = [
             {"size": point.size, "cpu_us": point.cost_us, "ratio": ratio, **point.more}

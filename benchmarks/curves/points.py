@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +11,11 @@ from pathlib import Path
 from benchmarks import projects, table
 from benchmarks.broker import broker
 from benchmarks.measure import PACE, WARM_UP, scratch
-from benchmarks.passage import Load, drive
+from benchmarks.passage import Load, Passed, drive
 from benchmarks.processes import running
+
+#: Seconds for a daemon's start: with thousands of triggers it takes its time.
+_PATIENCE = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,51 +27,57 @@ class Point:
     cost_us: float
     #: Other figures, by name.
     more: Mapping[str, float] = field(default_factory=dict)
+    #: Why it has no figures; empty if it has.
+    problem: str = ""
 
 
 def ratios(points: list[Point]) -> dict[int, float]:
     """Cost by size, in terms of the smallest size's."""
-    return {point.size: point.cost_us / points[0].cost_us for point in points if points[0].cost_us}
+    first = points[0].cost_us
+    return {point.size: point.cost_us / first if first else math.nan for point in points}
 
 
 def shown(name: str, points: list[Point]) -> list[str]:
     """As a table."""
-    more = list(points[0].more)
+    more = list({key: None for point in points for key in point.more})
     by_size = ratios(points)
-    return table.lines(
-        [name, "CPU us", "x", *more],
-        (
-            [
-                f"{point.size:,}",
-                f"{point.cost_us:,.2f}",
-                f"{by_size.get(point.size, float('nan')):.2f}",
-                *(f"{point.more[key]:,.2f}" for key in more),
-            ]
-            for point in points
-        ),
+    rows = (
+        [
+            f"{point.size:,}",
+            table.number(point.cost_us, 2),
+            table.number(by_size[point.size], 2),
+            *(table.number(point.more.get(key, math.nan), 2) for key in more),
+        ]
+        for point in points
     )
+    problems = [f"  {point.size:,}: {point.problem}" for point in points if point.problem]
+    return [*table.lines([name, "CPU us", "x", *more], rows), *problems]
 
 
 def daemon_cost(
-    size: int,
-    settings: projects.Settings,
-    load: Load,
-    prepare: Callable[[Path], None] | None = None,
+    size: int, settings: projects.Settings, load: Load, prepare: Callable[[Path], None] | None = None
 ) -> Point:
     """A burst through a daemon with these settings; `prepare` may do something to the project's folder first."""
     print(f"  {size:,}", file=sys.stderr, flush=True)
-    with scratch() as folder, broker(folder) as place:
+    try:
+        with scratch() as folder:
+            passed = _passed(folder, settings, load, prepare)
+    except RuntimeError as error:
+        return Point(size=size, cost_us=math.nan, problem=str(error))
+    return Point(size=size, cost_us=passed.cpu_us, more={"results/s": passed.per_second, "MiB": passed.peak})
+
+
+def _passed(folder: Path, settings: projects.Settings, load: Load, prepare: Callable[[Path], None] | None) -> Passed:
+    with broker(folder) as place:
         projects.write(folder, place.port, settings)
-        log = folder / "system.log"
         if prepare is not None:
             prepare(folder)
-        with running(projects.serve(folder), cwd=folder, log=log) as process:
-            control = projects.Control(folder, process, seconds=120.0)
+        with running(projects.serve(folder), cwd=folder, log=folder / "system.log") as process:
+            control = projects.Control(folder, process, seconds=_PATIENCE)
             control.wait_subscribed()
-            warm = Load(count=WARM_UP, rate=PACE, topic=load.topic, topics=load.topics)
-            for part in (warm, load):
+            control.close()
+            for part in (Load(count=WARM_UP, rate=PACE, topic=load.topic, topics=load.topics), load):
                 passed = drive(place.port, part, folder, pid=process.pid)
                 if not passed.whole:
-                    raise RuntimeError(f"{passed.distinct:,} results of {passed.sent:,} at size {size:,}")
-            control.close()
-    return Point(size=size, cost_us=passed.cpu_us, more={"results/s": passed.per_second, "MiB": passed.peak})
+                    raise RuntimeError(f"{passed.distinct:,} results of {passed.sent:,} messages")
+    return passed
