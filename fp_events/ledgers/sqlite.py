@@ -33,6 +33,7 @@ from . import sqlite_prune as pruning
 from . import sqlite_read as reading
 from .sqlite_commit import Committer
 from .sqlite_file import Lock, commit_error, connect, connect_reader, opening_error
+from .sqlite_log import check_log
 from .sqlite_open import become_owner, check_header, check_identity, check_whole, give_back, migrate, prepare_folder
 from .sqlite_rows import micros
 from .sqlite_schedules import read_schedules
@@ -70,6 +71,7 @@ class SqliteLedger:
         self._lock.take()
         try:
             check_header(self.path)
+            check_log(self.path)
             return self._become_owner()
         except sqlite3.Error as error:
             self._lock.release()
