@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.brokers import mosquitto
 
 #: Tens of milliseconds each, or more.
 HAMILTON = {"hamilton", "pandas", "numpy"}
@@ -20,7 +23,7 @@ PIPELINE = "triggers: [{topic: in/x, map: {value: payload.value}}]\noutputs: [{n
 
 
 def loaded(*command: str) -> set[str]:
-    """Top-level names of every module that an interpreter loads for a command, which must succeed."""
+    """Every module that an interpreter loads for a command, which must succeed, and their top-level names."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *command],
         capture_output=True,
@@ -30,8 +33,13 @@ def loaded(*command: str) -> set[str]:
         cwd=Path(__file__).parents[2],
     )
     assert 0 == done.returncode, done.stdout + done.stderr
-    names = re.findall(r"^import time: +\d+ \| +\d+ \| +([\w.]+)$", done.stderr, re.MULTILINE)
-    return {name.partition(".")[0] for name in names}
+    return named(done.stderr)
+
+
+def named(told: str) -> set[str]:
+    """Modules in what `-X importtime` writes, and their top-level names."""
+    names = re.findall(r"^import time: +\d+ \| +\d+ \| +([\w.]+)$", told, re.MULTILINE)
+    return {name.partition(".")[0] for name in names} | set(names)
 
 
 @pytest.fixture
@@ -75,3 +83,24 @@ def test_check_opens_no_connection_and_no_ledger(project: Path) -> None:
 def test_a_daemons_parts_wait_for_its_configuration() -> None:
     """Which transport, ledger and executor it needs is known then: importing `serve` loads none of them."""
     assert set() == loaded("-c", "import fp_events.app.serving") & (HAMILTON | CONNECTION | {"sqlite3"})
+
+
+async def test_serve_loads_one_mqtt_library(project: Path) -> None:
+    """A daemon on MQTT 5 pays neither for aiomqtt and paho, nor for executors that no pipeline uses."""
+    async with mosquitto() as broker:
+        (project / "conf" / "project.yml").write_text(f'name: quick\nmqtt: {{url: "mqtt://127.0.0.1:{broker.port}"}}\n')
+        daemon = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-X", "importtime", "-m", "fp_events.cli", "--project", str(project), "serve"),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert daemon.stderr is not None
+        said = []
+        async with asyncio.timeout(45):
+            async for line in daemon.stderr:
+                said.append(line.decode())
+                if '"event":"serving"' in said[-1]:
+                    daemon.terminate()
+            assert 0 == await daemon.wait(), said
+    names = named("".join(said))
+    assert {"mqtt5", "hamilton", "sqlite3"} <= names
+    assert set() == names & {"aiomqtt", "paho", "amqtt", "fp_events.executors.processpool", "multiprocessing"}
