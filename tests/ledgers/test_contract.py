@@ -237,6 +237,68 @@ async def test_a_wrong_batch_does_not_harm_its_neighbours(ledger: Ledger) -> Non
     assert ["r1", "r2", "r3"] == [run.run_id for run in await ledger.unfinished(after_seq=0, limit=10)]
 
 
+async def test_a_wrong_batch_does_not_harm_what_is_remembered(ledger: Ledger) -> None:
+    """Runs of a transaction that was undone are still this owner's, at the attempt at which they are."""
+    await ledger.commit(accepted("r1", "r2", state=RunState.RUNNING))
+    await ledger.commit(wait("r2"))
+
+    results = await asyncio.gather(
+        ledger.commit(finished(finish("r1"))),
+        ledger.commit(claim("r2", 2)),
+        ledger.commit(accepted("r1")),
+        ledger.commit(finished(finish("r2", 1))),
+        return_exceptions=True,
+    )
+    last = await ledger.commit(finished(finish("r1"), finish("r2", 2)))
+
+    stale = [result.stale for result in results if isinstance(result, Committed)]
+    assert [frozenset(), frozenset(), frozenset({"r2"}), frozenset({"r1"})] == [*stale, last.stale]
+    assert isinstance(results[2], ValueError)
+    assert {"temperature": {"succeeded": 2}} == await ledger.counts()
+
+
+async def test_more_runs_than_are_remembered(ledger: Ledger) -> None:
+    """However many runs are under way, each one's end finds it."""
+    names = [f"r{number:05}" for number in range(34_000)]
+    for start in range(0, len(names), 1000):
+        await ledger.commit(accepted(*names[start : start + 1000], state=RunState.RUNNING))
+    last = names[-300:]
+
+    first = await ledger.commit(finished(*(finish(name) for name in last)))
+    again = await ledger.commit(finished(*(finish(name) for name in last)))
+
+    assert (frozenset(), frozenset(last)) == (first.stale, again.stale)
+    assert {"temperature": {"running": 33_700, "succeeded": 300}} == await ledger.counts()
+
+
+async def test_a_publication_replaces_its_namesake(ledger: Ledger) -> None:
+    """Among many new publications, one whose id is still unsent takes the place of the older one."""
+    names = [f"r{number:03}" for number in range(300)]
+    await ledger.commit(accepted("old", *names, state=RunState.RUNNING))
+    await ledger.commit(finished(finish("old", publications=(publication("e-r150", b"old"),))))
+
+    await ledger.commit(finished(*(finish(name, publications=(publication(f"e-{name}"),)) for name in names)))
+
+    rows = await ledger.unsent(after_seq=0, limit=1000)
+    assert [f"e-{name}" for name in names] == [row.publication.event_id for row in rows]
+    assert {b"hot"} == {row.publication.payload for row in rows}
+
+
+async def test_a_finished_run_is_neither_due_nor_alone(ledger: Ledger) -> None:
+    """What concerned its start is over."""
+    await ledger.commit(accepted("r1", "r2"))
+    await ledger.commit(claim("r1", alone=True))
+    await ledger.commit(claim("r2"))
+    await ledger.commit(wait("r2", due_at=at(5)))
+    before = [await stored(ledger, name) for name in ("r1", "r2")]
+
+    await ledger.commit(finished(finish("r1"), finish("r2", outcome=Outcome.CANCELLED)))
+
+    after = [await stored(ledger, name) for name in ("r1", "r2")]
+    assert [(True, None), (False, at(5))] == [(run.alone, run.due_at) for run in before]
+    assert [(False, None), (False, None)] == [(run.alone, run.due_at) for run in after]
+
+
 async def test_commits_at_once_are_all_kept(ledger: Ledger) -> None:
     """Batches added while another is being written each get their own answer."""
     answers = await asyncio.gather(*(ledger.commit(accepted(f"r{n}", f"s{n}")) for n in range(50)))

@@ -137,6 +137,27 @@ async def test_a_retried_run_is_kept_until_its_new_result_is_sent(house: House, 
     assert (1, 1) == (before, after)
 
 
+async def test_a_retried_run_is_kept_until_its_dead_letter_is_sent(house: House, ledger: Ledger) -> None:
+    """What it published before an operator opened it again holds it as well; a purge takes both."""
+    for name in ("retried", "purged"):
+        await ended(ledger, name, 0, dead_letter=True, sent=False)
+    ledger = await house.crash()
+    await ledger.open()
+    for name in ("retried", "purged"):
+        await ledger.commit(Batch(reopened=(Reopen(run_id=name),)))
+        await ledger.commit(claim(name, 2))
+        await ledger.commit(finished(finish(name, 2, publications=(publication(f"again-{name}"),))))
+
+    purged = await ledger.purge(["purged"])
+    await ledger.commit(Batch(sent=("again-retried",)))
+    before = await ledger.prune(replace(KEEP, runs_age=1.0), at(10))
+    unsent = [row.publication.event_id for row in await ledger.unsent(after_seq=0, limit=9)]
+    await ledger.commit(Batch(sent=("e-retried",)))
+    after = await ledger.prune(replace(KEEP, runs_age=1.0), at(10))
+
+    assert (1, 0, ["e-retried"], 1) == (purged, before, unsent, after)
+
+
 async def test_refused_publications_are_kept_like_dead_letters(ledger: Ledger) -> None:
     """They hold their run until their own age is over."""
     await ended(ledger, "r1", 0, sent=False)

@@ -180,6 +180,27 @@ async def test_a_recovery_saves_what_is_not_damaged(tmp_path: Path) -> None:
     assert (1, 1, 1, 200) == (counts["state"], counts["settings"], counts["attempts"], counts["outbox"])
 
 
+async def test_a_run_of_unknown_state_runs_again(tmp_path: Path) -> None:
+    """Where it cannot be read whether a run has ended, a second run is better than none."""
+    path, target = tmp_path / "ledger.db", tmp_path / "saved.db"
+    await (await busy(path)).close()
+    leaf = pages_of(path, "ended_runs")[1]
+    with path.open("r+b") as file:
+        file.seek((leaf - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+    counts = recover(path, target)
+
+    again = counts["queued_again"]
+    ledger = SqliteLedger(target)
+    opened = await ledger.open()
+    await ledger.close()
+    assert [] == check(target)
+    assert 1 <= again <= 100
+    assert (400, 201 - again) == (counts["accepted_runs"], counts["ended_runs"])
+    assert {RunState.QUEUED: 199 + again} == opened.unfinished
+
+
 async def test_a_truncated_ledger_gives_what_is_left(tmp_path: Path) -> None:
     """Half a file is half a ledger, not nothing."""
     path, target = tmp_path / "ledger.db", tmp_path / "saved.db"
