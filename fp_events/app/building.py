@@ -56,7 +56,7 @@ def check(config: Config) -> list[Problem]:
     from fp_events.domain.placeholders import unfilled_names
 
     plans = catalogue(config)
-    problems = list(config.warnings)
+    problems = [*config.warnings, *_control_problems(config)]
     for pipeline in config.pipelines.values():
         problems.extend(plans.check(pipeline))
         problems.extend(unfilled_names(pipeline))
@@ -74,6 +74,17 @@ def check(config: Config) -> list[Problem]:
 
     problems.extend(daemon_loops(enabled, told, told_at_times))
     return problems
+
+
+def _control_problems(config: Config) -> Sequence[Problem]:
+    """What is wrong with the key of commands by MQTT."""
+    from fp_events.config import control_key
+
+    try:
+        control_key(config)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def spec_of(pipeline: Pipeline, plan: Plan) -> ExecutorSpec:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from fp_events.domain.envelope import sealed
 from fp_events.domain.errors import BrokerRefused, CommandRefused, DaemonUnavailable, UsageError
 from fp_events.domain.message import NO_PROPERTIES, Confirmed, Publication, Subscription
 from fp_events.domain.ports import Transport
@@ -31,15 +32,18 @@ def request(config: Config, command: str, arguments: Mapping[str, Any]) -> dict[
 
 
 async def _request(config: Config, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    from fp_events.config import control_key
+
     from .link import base_topic, connected, options_for
 
     base = base_topic(config)
     response = f"{base}/reply/{command}/{uuid.uuid4().hex}"
+    key = control_key(config)
     options = options_for(config, [Subscription(filter=response, retain_handling=2)])
     if options.protocol != "5":
         raise UsageError("MQTT 3.1.1 has no replies", mend="leave --mqtt out: the local socket answers")
     async with connected(options) as transport:
-        line = _Line(transport, base, response)
+        line = _Line(transport, base, response, key)
         if not arguments.get("wait"):
             return await line.ask(command, arguments, PATIENCE)
         # A run may take for ever to answer, a daemon that is there does not.
@@ -56,11 +60,15 @@ class _Line:
     transport: Transport
     base: str
     response: str
+    #: What requests are signed with; None: they are not.
+    key: bytes | None
 
     async def ask(self, command: str, arguments: Mapping[str, Any], patience: float | None) -> dict[str, Any]:
         """Send one command and wait for its result; `patience` None: for ever."""
         token = uuid.uuid4().hex
         body = json.dumps({**arguments, "sent_at": datetime.now(UTC).isoformat()}).encode()
+        if self.key is not None:
+            body = sealed(self.key, command, dict(arguments))
         properties = replace(NO_PROPERTIES, response_topic=self.response, correlation_data=token.encode())
         publication = Publication(
             event_id=token, topic=f"{self.base}/control/{command}", payload=body, qos=1, properties=properties

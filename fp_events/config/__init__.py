@@ -16,6 +16,7 @@ from .project_keys import (
     TlsSettings,
 )
 from .result import Config
+from .secret_files import control_key
 from .units import parse_duration, parse_size
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "RetentionSettings",
     "TlsSettings",
     "connect_options",
+    "control_key",
     "load",
     "parse_duration",
     "parse_size",

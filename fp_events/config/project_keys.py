@@ -146,8 +146,6 @@ def _by_name(value: object) -> object:
 class ControlSettings(Block):
     """Commands to the live daemon."""
 
-    unavailable = not_available("hmac_key_file")
-
     mqtt: Annotated[bool, FLAG] = setting(False, "Whether commands are taken from `<base_topic>/control/#`.")
     allow: Annotated[dict[Annotated[str, TEXT], AllowSettings], BeforeValidator(_by_name)] = setting(
         {},

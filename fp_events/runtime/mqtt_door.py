@@ -4,7 +4,8 @@
     reply                      to the response topic with its correlation data, else to <base>/reply/<command>
 
 Retained requests are ignored. What changes something must say when it was sent, and is refused when it is old:
-a broker may keep a request for hours. `run` takes the pipelines and inputs that the configuration allows.
+a broker may keep a request for hours. `run` takes the pipelines and inputs that the configuration allows; see `guard`
+for what else it may ask of a request.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from fp_events.domain.errors import CommandRefused, FpEventsError
 from fp_events.domain.message import Message, Properties, Publication
 from fp_events.domain.topics import validate_topic
 
+from .audit import Audit
 from .commands import COMMANDS, MOST, CommandTable
+from .guard import ControlRules, Guard
 from .names import Names
 from .socket_door import error_body
 
@@ -45,12 +48,16 @@ class MqttDoor:
         table: CommandTable,
         allow: Mapping[str, frozenset[str] | None],
         reply: Callable[[Publication], None],
+        rules: ControlRules,
+        audit: Audit,
     ) -> None:
         """`allow`: pipelines that `run` may start, each with the inputs it may be given; None: all of them."""
         self._names = names
         self._table = table
         self._allow = allow
         self._reply = reply
+        self._guard = Guard(rules, reply_base=f"{names.base}/reply")
+        self._audit = audit
         self._requests: asyncio.Queue[tuple[str, Message]] = asyncio.Queue()
         #: Requests whose run is waited for.
         self._waiting = 0
@@ -92,18 +99,23 @@ class MqttDoor:
             self._waiting -= 1
 
     async def _answer(self, name: str, message: Message) -> None:
+        request: dict[str, Any] = {}
         try:
-            result = await self._table.call(name, self._checked(name, message))
+            self._guard.admit(name, message.properties.response_topic)
+            request = self._guard.open(name, _parse(name, message))
+            result = await self._table.call(name, self._checked(name, request))
             self.answered += 1
+            self._audit.done("mqtt", _who(message), name, request)
             body: dict[str, Any] = {"ok": True, "result": result}
         except FpEventsError as error:
             self.refused += 1
+            self._audit.refused("mqtt", _who(message), name, request, str(error))
             body = {"ok": False, "error": error_body(error)}
         self._send(name, message, body)
 
-    def _checked(self, name: str, message: Message) -> dict[str, Any]:
+    def _checked(self, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a request, if it may be answered."""
-        request = _parse(name, message)
+        request = dict(asked)
         sent_at = request.pop("sent_at", None)
         request.pop("id", None)
         command = COMMANDS.get(name)
@@ -143,6 +155,8 @@ class MqttDoor:
         if isinstance(number, str | int):
             body = {"id": number, **body}
         topic = message.properties.response_topic or self._names.reply(name)
+        if not self._guard.may_reply(topic):
+            topic = self._names.reply(name)
         try:
             validate_topic(topic)
         except ValueError:
@@ -183,8 +197,18 @@ def _loose(message: Message) -> dict[str, Any]:
         return {}
 
 
+def _who(message: Message) -> str:
+    """Where the reply goes, and its correlation data: all that MQTT tells of who asks."""
+    properties = message.properties
+    correlation = properties.correlation_data
+    return " ".join(filter(None, (properties.response_topic, correlation.hex() if correlation else "")))
+
+
 def _waits(message: Message) -> bool:
-    return _loose(message).get("wait") is True
+    request = _loose(message)
+    body = request.get("body")
+    # Within an envelope it is text.
+    return request.get("wait") is True or (isinstance(body, str) and '"wait"' in body)
 
 
 def _check_age(name: str, sent_at: object) -> None:

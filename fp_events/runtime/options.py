@@ -17,6 +17,7 @@ from fp_events.domain.records import RetentionPolicy
 from fp_events.domain.schedule import Schedule
 
 from .formats import Formats
+from .guard import ControlRules
 from .limits import Limits
 from .names import Names
 from .reloading import Project
@@ -70,6 +71,7 @@ class ServiceOptions:
     events: EventStatus
     #: None: no control by MQTT. Else pipelines with the inputs that `run` may give (None: all).
     control: Mapping[str, frozenset[str] | None] | None
+    control_rules: ControlRules = field(default_factory=ControlRules)
     on_success: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     on_failure: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     observers: tuple[Observer, ...] = ()

@@ -10,6 +10,7 @@ from fp_events.domain.message import ConnectionStatus, Delivery
 from fp_events.domain.ports import Transport
 from fp_events.domain.records import Opened
 
+from .audit import Audit
 from .callbacks import Callbacks
 from .commands import CommandTable
 from .committer import Committer
@@ -140,7 +141,15 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         reloader=reloader,
     )
     table = CommandTable(o.ledger, live, o.formats.state_to_json)
-    door = MqttDoor(names=o.names, table=table, allow=o.control or {}, reply=publisher.tell)
+    audit = Audit(o.log)
+    door = MqttDoor(
+        names=o.names,
+        table=table,
+        allow=o.control or {},
+        reply=publisher.tell,
+        rules=o.control_rules,
+        audit=audit,
+    )
     board.add("control", lambda: {"mqtt": o.control is not None, "answered": door.answered, "refused": door.refused})
     board.add("schedules", scheduler.shown)
     board.add("reload", reloader.shown)
@@ -159,7 +168,7 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         runner=runner,
         intake=intake,
         housekeeping=housekeeping,
-        socket=SocketDoor(socket_path(o.folder), table),
+        socket=SocketDoor(socket_path(o.folder), table, audit),
         door=door,
         board=board,
         scheduler=scheduler,

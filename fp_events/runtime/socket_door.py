@@ -27,6 +27,7 @@ from fp_events.domain.errors import (
     StorageError,
 )
 
+from .audit import Audit, peer
 from .commands import CommandTable
 
 #: Bytes of one request or reply.
@@ -62,9 +63,10 @@ def error_body(error: FpEventsError) -> dict[str, Any]:
 class SocketDoor:
     """Serves the command table. The socket is the owner's alone (mode 0600)."""
 
-    def __init__(self, path: Path, table: CommandTable) -> None:
+    def __init__(self, path: Path, table: CommandTable, audit: Audit) -> None:
         self.path = path
         self._table = table
+        self._audit = audit
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
 
@@ -99,9 +101,10 @@ class SocketDoor:
         assert client is not None
         self._clients.add(client)
         client.add_done_callback(self._clients.discard)
+        who = peer(writer.get_extra_info("socket"))
         try:
             while line := await reader.readline():
-                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                writer.write(json.dumps(await self._answer(line, who)).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, asyncio.LimitOverrunError, ValueError):
             pass  # the client went away, or sends what is no line
@@ -110,7 +113,7 @@ class SocketDoor:
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _answer(self, line: bytes, who: str) -> dict[str, Any]:
         try:
             request = json.loads(line)
             name, arguments = request["command"], request.get("arguments") or {}
@@ -120,8 +123,11 @@ class SocketDoor:
             refusal = CommandRefused("the request is not {command, arguments}", where="control socket")
             return {"ok": False, "error": error_body(refusal)}
         try:
-            return {"ok": True, "result": await self._table.call(name, arguments)}
+            result = await self._table.call(name, arguments)
+            self._audit.done("socket", who, name, arguments)
+            return {"ok": True, "result": result}
         except FpEventsError as error:
+            self._audit.refused("socket", who, name, arguments, str(error))
             return {"ok": False, "error": error_body(error)}
 
 

@@ -42,9 +42,17 @@ CASES: dict[str, tuple[str, str]] = {
         "mqtt: {client: mqtt5, url: 'ws://broker'}\n",
         f"{P}:1: mqtt.client: {OURS}, not WebSocket; leave mqtt.client out, or use aiomqtt",
     ),
-    "hmac": (
-        "control: {hmac_key_file: /k}\n",
-        f"{P}:1: control: `hmac_key_file` is not available in this version; remove it",
+    "two keys": (
+        "control:\n  hmac_key: ${K:-sixteen characters}\n  hmac_key_file: k\n",
+        f"{P}:3: control.hmac_key and control.hmac_key_file are both given; keep one",
+    ),
+    "reply topic": (
+        "control: {reply_topics: [answers/#]}\n",
+        f"{P}:1: control.reply_topics[0]: a topic must not contain a wildcard (+ or #)",
+    ),
+    "no rate": (
+        "control: {rate: 0}\n",
+        f"{P}:1: control.rate: expected a whole number from 1 to 100000, got 0",
     ),
     "pipelines": (
         "pipelines: {a: {enabled: true}}\n",

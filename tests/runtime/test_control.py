@@ -32,13 +32,13 @@ async def test_a_request_is_answered_where_it_asks_for(house: House) -> None:
     house.pipeline()
     house.project(**ALLOW)
     async with house.serving() as daemon:
-        asking = Properties(response_topic="answers/me", correlation_data=b"\x00\xff")
+        asking = Properties(response_topic="fp/house/reply/me", correlation_data=b"\x00\xff")
         house.broker.publish(RUN, request(1, wait=True, id=17), properties=asking)
         house.broker.publish(RUN, request(2, wait=True))
 
-        (answer,) = await replies(daemon, house, 1, "answers/me")
+        (answer,) = await replies(daemon, house, 1, "fp/house/reply/me")
         assert (17, True, "succeeded") == (answer["id"], answer["ok"], answer["result"]["outcome"])
-        assert b"\x00\xff" == house.publications("answers/me")[0].properties.correlation_data
+        assert b"\x00\xff" == house.publications("fp/house/reply/me")[0].properties.correlation_data
         (other,) = await replies(daemon, house, 1)
         assert {"result": {"n": 2}} == other["result"]["values"]
 
