@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -73,7 +73,22 @@ def check(config: Config) -> list[Problem]:
         return [*([] if silent else [names.event(pipeline, "+")]), names.dead_letter(pipeline)]
 
     problems.extend(daemon_loops(enabled, told, told_at_times))
+    problems.extend(_exactly_once_problems(config, enabled))
     return problems
+
+
+def _exactly_once_problems(config: Config, enabled: Sequence[Pipeline]) -> Iterator[Problem]:
+    """QoS 2 asks for the client that answers such a message after it is saved."""
+    mqtt = config.mqtt
+    ours = mqtt.client != "aiomqtt" and mqtt.protocol == "5" and not mqtt.url.startswith(("ws:", "wss:"))
+    for pipeline in enabled:
+        for trigger in pipeline.triggers:
+            if trigger.qos == 2 and not ours:
+                yield Problem(
+                    what="qos: 2 is not available with aiomqtt, which confirms such messages before they are saved",
+                    where=trigger.where,
+                    mend="use MQTT 5 over TCP or TLS and leave mqtt.client out, or qos 1 and `identity`",
+                )
 
 
 def _control_problems(config: Config) -> Sequence[Problem]:

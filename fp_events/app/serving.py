@@ -20,7 +20,7 @@ from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import ConfigError, FpEventsError, Problem, StorageError
 from fp_events.domain.health import Watcher
 from fp_events.domain.message import ConnectionStatus
-from fp_events.domain.ports import Transport
+from fp_events.domain.ports import ReceivedIds, Transport
 from fp_events.domain.schedule import Schedule
 from fp_events.failpoints import Failpoint, failpoint
 from fp_events.observe.logging import configure, register_secret
@@ -178,8 +178,8 @@ def _options(
         ledger=ledger,
         ledger_path=ledger_path,
         retention=config.ledger.retention.policy(),
-        transport=_transport(config, address, protocol),
-        direct_transport=_transport(config, address, protocol, direct=True),
+        transport=partial(_transport, config, address, protocol),
+        direct_transport=partial(_direct_transport, config, address, protocol),
         formats=codecs,
         events=config.events.status,
         control={name: frozenset(allowed.inputs) for name, allowed in config.control.allow.items()}
@@ -209,7 +209,7 @@ def _armed(options: ServiceOptions, point: Failpoint) -> ServiceOptions:
         executors=tuple(armed.values()),
         executor_of={name: (armed[id(executor)], label) for name, (executor, label) in options.executor_of.items()},
         ledger=point.ledger(options.ledger),
-        transport=lambda router, stale, on_connection: point.transport(make(router, stale, on_connection)),
+        transport=lambda router, stale, on_connection, ids: point.transport(make(router, stale, on_connection, ids)),
         direct_transport=lambda router, stale, on_connection: point.transport(direct(router, stale, on_connection)),
     )
 
@@ -243,31 +243,59 @@ def _schedules(config: Config) -> list[Schedule]:
 
 
 def _transport(
-    config: Config, address: BrokerAddress | None, protocol: Literal["5", "3.1.1"], *, direct: bool = False
-) -> Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None]], Transport]:
-    from fp_events.config import connect_options
+    config: Config,
+    address: BrokerAddress | None,
+    protocol: Literal["5", "3.1.1"],
+    router: Router,
+    stale: Sequence[str],
+    on_connection: Callable[[ConnectionStatus], None],
+    received_ids: ReceivedIds,
+) -> Transport:
     from fp_events.transports.choice import transport_to
 
     names = names_of(config)
+    options = replace(
+        _connect_options(config, address, protocol, router, stale),
+        will=availability(names, "offline"),
+        greeting=(availability(names, "online"),),
+    )
+    return transport_to(options, on_connection=on_connection, received_ids=received_ids)
 
-    def make(router: Router, stale: Sequence[str], on_connection: Callable[[ConnectionStatus], None]) -> Transport:
-        options: ConnectOptions = connect_options(
-            config,
-            subscriptions=router.subscriptions,
-            stale_filters=stale,
-            # The daemon has one word on whether it is there, and one connection that gives it.
-            will=None if direct else availability(names, "offline"),
-            greeting=() if direct else (availability(names, "online"),),
-            host=address.host if address else None,
-            port=address.port if address else None,
-        )
-        if options.password:
-            register_secret(options.password)
-        client_id = f"{options.client_id}-x" if direct else options.client_id
-        options = replace(options, protocol=protocol, client_id=client_id)
-        return transport_to(options, on_connection=on_connection)
 
-    return make
+def _direct_transport(
+    config: Config,
+    address: BrokerAddress | None,
+    protocol: Literal["5", "3.1.1"],
+    router: Router,
+    stale: Sequence[str],
+    on_connection: Callable[[ConnectionStatus], None],
+) -> Transport:
+    """A second connection. The daemon has one word on whether it is there, and the first one gives it."""
+    from fp_events.transports.choice import transport_to
+
+    options = _connect_options(config, address, protocol, router, stale)
+    return transport_to(replace(options, client_id=f"{options.client_id}-x"), on_connection=on_connection)
+
+
+def _connect_options(
+    config: Config,
+    address: BrokerAddress | None,
+    protocol: Literal["5", "3.1.1"],
+    router: Router,
+    stale: Sequence[str],
+) -> ConnectOptions:
+    from fp_events.config import connect_options
+
+    options = connect_options(
+        config,
+        subscriptions=router.subscriptions,
+        stale_filters=stale,
+        host=address.host if address else None,
+        port=address.port if address else None,
+    )
+    if options.password:
+        register_secret(options.password)
+    return replace(options, protocol=protocol)
 
 
 def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -7,26 +7,14 @@ from typing import Annotated, Any, Literal
 from fp_events.domain import mapping, templates, topics
 
 from .keys import Block, Settings, not_available, setting
-from .kinds import ANYTHING, FLAG, Kind, checked, duration, one_of, refuse, whole
+from .kinds import ANYTHING, FLAG, checked, duration, one_of, whole
 from .run_keys import NAME, RunSettings
 from .schedule_keys import ScheduleSettings
-from .values import typed
 
 _PATH = checked("path", mapping.parse_path)
 _FORMATS = ("json", "jsonlines", "text", "bytes", "msgpack", "cbor")
 _Format = Literal["json", "jsonlines", "text", "bytes", "msgpack", "cbor"]
 _SHORTEST = 0.001
-
-
-def _trigger_qos(value: object) -> int:
-    if typed(value) == 2 and not isinstance(value, bool):
-        refuse(
-            "QoS 2 is not available: the MQTT client confirms such messages before they are saved; use 1 and `identity`"
-        )
-    return _TRIGGER_QOS.read(value)  # type: ignore[return-value]  # `whole` reads ints
-
-
-_TRIGGER_QOS = whole(0, 1)
 
 
 class TriggerSettings(Block):
@@ -37,7 +25,9 @@ class TriggerSettings(Block):
     topic: Annotated[str, checked("topic filter", topics.parse_filter)] = setting(
         ..., "Topic filter; `{name}` captures one level, `{name#}` the rest."
     )
-    qos: Annotated[int, Kind("0 or 1", _trigger_qos)] = setting(1, "QoS of the subscription.")
+    qos: Annotated[int, whole(0, 2)] = setting(
+        1, "QoS of the subscription. 2, where our own client is used: accepted exactly once, at twice the packets."
+    )
     format: Annotated[_Format, one_of(*_FORMATS)] | None = setting(
         None, "Format of the payload.", shown="by content type, else by sight"
     )

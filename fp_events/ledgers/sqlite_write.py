@@ -22,6 +22,7 @@ _NOT_ALONE = "UPDATE live_runs SET alone = 0 WHERE seq IN (SELECT seq FROM accep
 RAISE_MARK = (
     "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
 )
+_SETTINGS = insert("settings", "name value", "INSERT OR REPLACE")
 _COUNTERS = insert("counters", "pipeline name value")
 _ADD = "WHERE column1 IS NOT NULL ON CONFLICT (pipeline, name) DO UPDATE SET value = value + excluded.value"
 
@@ -131,11 +132,11 @@ def write_counts(db: sqlite3.Connection, counts: Counts) -> None:
 
 
 def _write_settings(db: sqlite3.Connection, settings: Mapping[str, bytes | None]) -> None:
-    for name, value in settings.items():
-        if value is None:
-            db.execute("DELETE FROM settings WHERE name = ?", (name,))
-        else:
-            db.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))
+    gone = [name for name, value in settings.items() if value is None]
+    if gone:
+        write_in(db, "DELETE FROM settings WHERE name", gone)
+    values = [item for name, value in settings.items() if value is not None for item in (name, value)]
+    write_rows(db, _SETTINGS, 2, values)
 
 
 def _next(db: sqlite3.Connection, query: str, used: int) -> int:

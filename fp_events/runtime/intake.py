@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fp_events.domain.message import ConnectionStatus, Delivery
 from fp_events.domain.ports import Transport
@@ -14,6 +14,7 @@ from .aim import Aim
 from .committer import Committer
 from .entry import Entry
 from .formats import Formats
+from .received_ids import StoredIds
 from .router import Match, Router, Target
 from .runner import Runner
 from .taking import Taking
@@ -34,6 +35,7 @@ class Intake(Taking):
         runner: Runner,
         formats: Formats,
         session: int,
+        received_ids: StoredIds,
         on_command: Callable[[Delivery], bool] | None,
     ) -> None:
         super().__init__(transport, runner.pending)
@@ -42,6 +44,7 @@ class Intake(Taking):
         self._runner = runner
         self._formats = formats
         self._session = session
+        self._received_ids = received_ids
         self._on_command = on_command
         self._aims: dict[Target, Aim] = {}
         #: Those that the burst in hand has runs for.
@@ -94,7 +97,11 @@ class Intake(Taking):
         self.received += len(burst)
         confirmed = self._confirmed()
         if accepts or confirmed is not None:
-            committed = await self._committer.commit(Batch(accepts=tuple(accepts), confirmed_message_id=confirmed))
+            settings: Mapping[str, bytes | None] = {}
+            if self._router.exactly_once:
+                settings = self._received_ids.settings(deliveries)
+            batch = Batch(accepts=tuple(accepts), confirmed_message_id=confirmed, settings=settings)
+            committed = await self._committer.commit(batch)
             taken = self._taken(committed.accepted, entries, deliveries)
             self._transport.acknowledge(burst)
             self._runner.take(taken)

@@ -12,7 +12,7 @@ from fp_events.domain.health import Watcher
 from fp_events.domain.message import ConnectionStatus
 from fp_events.domain.observation import Observer, RetryRecord
 from fp_events.domain.pipeline import Pipeline
-from fp_events.domain.ports import Executor, Ledger, Transport
+from fp_events.domain.ports import Executor, Ledger, ReceivedIds, Transport
 from fp_events.domain.records import RetentionPolicy
 from fp_events.domain.schedule import Schedule
 
@@ -64,7 +64,7 @@ class ServiceOptions:
     ledger_path: Path | None
     retention: RetentionPolicy
     #: Makes the transport: stale filters, router's subscriptions are known by then.
-    transport: Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None]], Transport]
+    transport: Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None], ReceivedIds], Transport]
     #: The same for triggers that acknowledge when_executed: a connection of their own.
     direct_transport: Callable[[Router, Sequence[str], Callable[[ConnectionStatus], None]], Transport]
     formats: StateFormats

@@ -25,6 +25,7 @@ from .options import ServiceOptions
 from .pausing import restore
 from .publisher import Publisher
 from .pulse import LoopPulse, WriterPulse
+from .received_ids import StoredIds
 from .reloading import Reloader
 from .routers import Routers
 from .runner import Runner
@@ -106,9 +107,10 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
             door.take(delivery.message)
         return True
 
-    transport = o.transport(router, routers.stale(opened, router), connection_changed)
-    unsaved = Unsaved(transport, teller.publication_refused)
     committer = Committer(o.ledger)
+    received_ids = StoredIds(committer, opened)
+    transport = o.transport(router, routers.stale(opened, router), connection_changed, received_ids)
+    unsaved = Unsaved(transport, teller.publication_refused)
     publisher = Publisher(o.ledger, committer, transport, limits=o.limits, on_refused=teller.publication_refused)
     callbacks = Callbacks(o.on_success, o.on_failure, teller.callback_failed)
     timers = Timers()
@@ -120,6 +122,7 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         committer=committer,
         runner=runner,
         formats=o.formats,
+        received_ids=received_ids,
         session=int(opened.settings.get(SESSION, b"0")),
         on_command=take_command,
     )

@@ -52,6 +52,8 @@ class Router:
         ]
         #: Some trigger acknowledges when_received.
         self.receives = any(trigger.acknowledge == "when_received" for _, _, trigger, _ in wanted)
+        #: Some trigger subscribes at QoS 2.
+        self.exactly_once = any(trigger.qos == 2 for _, _, trigger, _ in wanted)
         filters = [pattern.filter for *_, pattern in wanted]
         chosen = [*covering(filters), *extra] if protocol == "5" else disjoint_cover([*filters, *extra])
         numbers = {text: number for number, text in enumerate(chosen, start=1)}

@@ -14,6 +14,9 @@ from fp_events.domain.message import Subscription
 from ._aiomqtt_properties import new_properties
 from ._subscribing import CHUNK, chunks
 
+#: paho answers a QoS 2 message before it hands it over, so that a crash would lose it.
+MOST = 1
+
 
 async def subscribe(
     client: aiomqtt.Client, subscriptions: Sequence[Subscription], *, mqtt5: bool, identifiers: bool
@@ -30,7 +33,7 @@ async def subscribe(
                 [(one.filter, _options(one)) for one in chunk], properties=properties
             )
         else:
-            answers = await client.subscribe([(one.filter, one.qos) for one in chunk])
+            answers = await client.subscribe([(one.filter, min(one.qos, MOST)) for one in chunk])
         # A number or paho's object, by the protocol.
         for one, answer in zip(chunk, answers, strict=False):
             granted[one.filter] = int(getattr(answer, "value", answer))
@@ -45,7 +48,7 @@ async def unsubscribe(client: aiomqtt.Client, filters: Sequence[str]) -> None:
 
 def _options(subscription: Subscription) -> SubscribeOptions:
     return SubscribeOptions(
-        qos=subscription.qos,
+        qos=min(subscription.qos, MOST),
         noLocal=subscription.no_local,
         retainHandling=subscription.retain_handling,
         retainAsPublished=False,

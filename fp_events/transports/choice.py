@@ -7,11 +7,14 @@ from collections.abc import Callable
 from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import ConfigError
 from fp_events.domain.message import ConnectionStatus
-from fp_events.domain.ports import Transport
+from fp_events.domain.ports import ReceivedIds, Transport
 
 
 def transport_to(
-    options: ConnectOptions, *, on_connection: Callable[[ConnectionStatus], None] | None = None
+    options: ConnectOptions,
+    *,
+    on_connection: Callable[[ConnectionStatus], None] | None = None,
+    received_ids: ReceivedIds | None = None,
 ) -> Transport:
     """The transport that `options.client` names; its library is imported now.
 
@@ -30,4 +33,4 @@ def transport_to(
         return AiomqttTransport(options, on_connection=on_connection)
     from .mqtt5 import Mqtt5Transport
 
-    return Mqtt5Transport(options, on_connection=on_connection)
+    return Mqtt5Transport(options, on_connection=on_connection, received_ids=received_ids)

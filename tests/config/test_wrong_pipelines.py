@@ -55,12 +55,9 @@ CASES: dict[str, tuple[str, str]] = {
         "run:\n  retry_backoff: linear\n",
         f"{A}:2: run.retry_backoff: expected fixed or exponential, got 'linear'",
     ),
-    "QoS 2 trigger": (
-        "triggers:\n  - topic: a\n    qos: 2\n",
-        (
-            f"{A}:3: triggers[0].qos: QoS 2 is not available: the MQTT client confirms such messages before they are "
-            "saved; use 1 and `identity`"
-        ),
+    "QoS 3 trigger": (
+        "triggers:\n  - topic: a\n    qos: 3\n",
+        f"{A}:3: triggers[0].qos: expected a whole number from 0 to 2, got 3",
     ),
     "topic filter": (
         "triggers:\n  - topic: a/#/b\n",

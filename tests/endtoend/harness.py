@@ -239,8 +239,8 @@ class Sink:
                 self._changed.notify_all()
 
 
-async def publish(port: int, topic: str, lines: Iterable[str], *, protocol: str = "5") -> None:
-    """One message per line, at QoS 1, by `mosquitto_pub`; returns when the broker has all of them."""
+async def publish(port: int, topic: str, lines: Iterable[str], *, protocol: str = "5", qos: int = 1) -> None:
+    """One message per line, by `mosquitto_pub`; returns when the broker has all of them."""
     version = "mqttv5" if protocol == "5" else "mqttv311"
     # A file: nothing has to feed it while it publishes.
     with tempfile.TemporaryFile() as source:
@@ -248,7 +248,7 @@ async def publish(port: int, topic: str, lines: Iterable[str], *, protocol: str 
         source.seek(0)
         process = await asyncio.create_subprocess_exec(
             require_program("mosquitto_pub"),
-            *("-p", str(port), "-q", "1", "-t", topic, "-V", version, "-l"),
+            *("-p", str(port), "-q", str(qos), "-t", topic, "-V", version, "-l"),
             stdin=source,
         )
     try:

@@ -17,7 +17,7 @@ from fp_events.app import serving as app
 from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.message import ConnectionStatus, Properties, Publication
 from fp_events.domain.observation import RetryRecord, RunRecord
-from fp_events.domain.ports import Ledger
+from fp_events.domain.ports import Ledger, ReceivedIds
 from fp_events.ledgers.memory import MemoryLedger
 from fp_events.ledgers.sqlite import SqliteLedger
 from fp_events.runtime.announcements import availability
@@ -216,7 +216,10 @@ class House:
         names = options.names
 
         def transport(
-            router: Router, stale: Sequence[str], on_connection: Callable[[ConnectionStatus], None]
+            router: Router,
+            stale: Sequence[str],
+            on_connection: Callable[[ConnectionStatus], None],
+            received_ids: ReceivedIds,
         ) -> MemoryTransport:
             connect = ConnectOptions(
                 host="",

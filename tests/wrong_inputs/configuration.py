@@ -144,9 +144,12 @@ CASES = (
         code=78,
     ),
     Case(
-        wrong="a trigger with QoS 2",
-        files={A: ALERTS_YML.replace("    map:", "    qos: 2\n    map:")},
-        says="error: conf/pipelines/alerts.yml:3: triggers[0].qos: QoS 2 is not available: the MQTT client confirms such messages before they are saved; use 1 and `identity`",
+        wrong="a trigger with QoS 2 on MQTT 3.1.1",
+        files={
+            "conf/project.yml": "name: plant\nmqtt: {protocol: '3.1.1'}\n",
+            A: ALERTS_YML.replace("    map:", "    qos: 2\n    map:"),
+        },
+        says="error: conf/pipelines/alerts.yml:2: qos: 2 is not available with aiomqtt, which confirms such messages before they are saved; use MQTT 5 over TCP or TLS and leave mqtt.client out, or qos 1 and `identity`",
         code=78,
     ),
     Case(
