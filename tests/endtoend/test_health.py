@@ -238,5 +238,6 @@ async def test_status_tells_how_late_the_loop_is(tmp_path: Path) -> None:
             await asyncio.sleep(0.8)
             daemon.signal(signal.SIGCONT)
             await daemon.until(lambda status: status["loop"]["lag_ms"]["max"] > 150)
+            assert "asyncio" == status["loop"]["name"]
             assert 0 < status["ledger_writer"]["took_ms"] < 10_000
             assert status["ledger_writer"]["answered_ago_s"] < 10
