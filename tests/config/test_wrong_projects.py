@@ -48,7 +48,7 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "reply topic": (
         "control: {reply_topics: [answers/#]}\n",
-        f"{P}:1: control.reply_topics[0]: a topic must not contain a wildcard (+ or #)",
+        f"{P}:1: control.reply_topics[0]: topic 'answers/#': a topic to publish to has no wildcards, + or #",
     ),
     "no rate": (
         "control: {rate: 0}\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.brokers import Mosquitto, mosquitto
+from tests.support import require_program
 
 from .harness import Daemon, Listener, cli, request, send, serving, write_project
 
@@ -64,7 +66,7 @@ class Caller:
     async def __call__(self, command: str, body: bytes | str | object = b"{}") -> dict[str, Any]:
         """The reply to a command, which came with its own correlation data, as JSON, to the response topic."""
         self._sent += 1
-        topic, token = f"callers/{command}/{self._sent}", f"token-{self._sent}"
+        topic, token = f"{BASE}/reply/callers/{command}/{self._sent}", f"token-{self._sent}"
         reply = await request(self._port, f"{BASE}/control/{command}", body, response=topic, correlation=token)
         assert (reply.topic, reply.retain) == (topic, False)
         assert reply.properties["correlation-data"] == token
@@ -190,7 +192,7 @@ async def test_what_is_not_allowed_is_refused_with_a_reason(tmp_path: Path) -> N
     assert {name: text for name, text in refusals.items() if expected[name] not in text} == {}
     assert status["control"]["refused"] == len(refusals)
     assert runs["runs"] == []
-    assert listener.messages == []
+    assert [message.topic for message in listener.messages if "/callers/" not in message.topic] == []
 
 
 async def test_nonsense_never_ends_the_daemon(tmp_path: Path) -> None:
@@ -220,14 +222,14 @@ async def test_nonsense_never_ends_the_daemon(tmp_path: Path) -> None:
     ]
     async with (
         mosquitto() as broker,
-        Listener(broker.port, "answers") as listener,
+        Listener(broker.port, f"{BASE}/reply/answers") as listener,
         serving(project(tmp_path, broker)) as daemon,
     ):
         for number, (command, body) in enumerate(cases, start=1):
             text = json.dumps({"sent_at": time.time(), "id": number, **body})  # type: ignore[dict-item]  # all are objects
-            properties = [("response-topic", "answers")]
+            properties = [("response-topic", f"{BASE}/reply/answers")]
             await send(broker.port, f"{BASE}/control/{command}", text, properties=properties)
-        replies = await listener.next("answers", len(cases))
+        replies = await listener.next(f"{BASE}/reply/answers", len(cases))
         status = await daemon.ask("status")
         assert await daemon.stop() == 0
 
@@ -312,3 +314,75 @@ async def test_without_control_nothing_is_subscribed_or_answered(tmp_path: Path)
     assert not any(BASE in line and "control" in line for line in broker.log if "SUBSCRIBE" in line)
     assert (runs["runs"], after["totals"]["received"]) == ([], 1)
     assert [message.topic for message in listener.messages] == ["out/x"]
+
+
+async def test_runs_are_steered_by_foreign_clients(tmp_path: Path) -> None:
+    """Delayed, cancelled, replayed, paused by trigger, reloaded: over MQTT 5 request and response."""
+    async with mosquitto() as broker, serving(project(tmp_path, broker)) as daemon:
+        call = Caller(broker.port)
+        later = await call.done("run", pipeline="adder", inputs={"a": 1}, run_in="2h30m", run_id="later")
+        cancelled = await call.done("runs.cancel", run_ids=["later"])
+        again = await call.done("runs.cancel", run_ids=["later"])
+        paused = await call.done("pause", pipeline="counter", trigger="in/{device}")
+        await send(broker.port, "in/x", 1)
+        await daemon.until(lambda status: status["pipelines"][1]["queued"] == 1)
+        (queued,) = (await call.done("runs.list", pipeline="counter"))["runs"]
+        await call.done("runs.cancel", pipeline="counter")
+        await call.done("resume", pipeline="counter", trigger="in/{device}")
+        await send(broker.port, "in/x", 1)
+        ended = await daemon.runs("counter", 2)
+        (replayed,) = (await call.done("runs.replay", run_ids=[ended[-1]["run_id"]]))["replayed"]
+        await daemon.run_ended(replayed["run_id"])
+        (daemon.project / "pipelines/adder.py").write_text(ADDER.replace("a + b", "a - b"))
+        reloaded = await call.done("reload")
+        after = await call.done("run", pipeline="adder", inputs={"a": 1}, wait=True)
+        (daemon.project / "pipelines/adder.py").write_text("def total(a: int) -> int:\n    return a +\n")
+        broken = await call.refused("reload", {"sent_at": time.time()})
+        assert await daemon.stop() == 0
+
+    assert (later["state"], later["due_at"] > datetime.now(UTC).isoformat()) == ("waiting", True)
+    assert [row["was"] for row in (*cancelled["cancelled"], *again["cancelled"])] == ["waiting", "cancelled"]
+    assert (paused["trigger"], queued["state"]) == ("in/{device}", "queued")
+    assert sorted(run["outcome"] for run in ended) == ["cancelled", "succeeded"]
+    assert replayed["replay_of"] == ended[-1]["run_id"]
+    assert (list(reloaded["reloaded"]), after["values"]) == (["adder"], {"total": -4})
+    assert "invalid syntax" in broken
+    assert "the old version runs on" in broken
+
+
+async def test_a_request_is_signed_with_openssl(tmp_path: Path) -> None:
+    """As docs/commands.md shows it, and by the program itself; unsigned ones are refused. MQTT 5 and 3.1.1."""
+    key = "4fdd0b1f6fb5c56d2a6d0c5e7a1b2c3d"
+    control = f"{CONTROL}  hmac_key: ${{KEY:-{key}}}\n"
+    body = '{"pipeline": "adder", "inputs": {"a": 2}, "wait": true}'
+
+    async def signed(nonce: str) -> str:
+        sent_at = int(time.time())
+        text = f"run\n{nonce}\n{sent_at}\n{sent_at + 30}\n{body}\n"
+        process = await asyncio.create_subprocess_exec(
+            *(require_program("openssl"), "dgst", "-sha256", "-hmac", key),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate(text.encode())
+        envelope = {"body": body, "nonce": nonce, "sent_at": sent_at, "expires_at": sent_at + 30}
+        return json.dumps({**envelope, "mac": out.decode().split()[-1]})
+
+    async with (
+        mosquitto() as broker,
+        Listener(broker.port, f"{BASE}/reply/run", protocol="3.1.1") as listener,
+        serving(project(tmp_path, broker, control=control)) as daemon,
+    ):
+        call = Caller(broker.port)
+        envelope = await signed("first-nonce-of-16")
+        done = await call("run", envelope)
+        replayed = await call.refused("run", envelope)
+        unsigned = await call.refused("status", {})
+        await send(broker.port, f"{BASE}/control/run", await signed("second-nonce-of-16"), protocol="3.1.1")
+        (older,) = await listener.next(f"{BASE}/reply/run")
+        ours = await cli(daemon.project, "trigger", "adder", "-i", "a=3", "--mqtt", "--wait", "--json")
+        assert await daemon.stop() == 0
+
+    assert done["result"]["values"] == older.json["result"]["values"] == {"total": 7}
+    assert ("answered before" in replayed, "not signed" in unsigned) == (True, True)
+    assert (ours.code, json.loads(ours.out)["values"]) == (0, {"total": 8})
