@@ -340,6 +340,14 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         self._open.add(packet_id)
         return False
 
+    def on_confirmed(self, packet_ids: list[int]) -> None:
+        """See `Receiver`."""
+        if self.sender is None:
+            raise ProtocolViolation(PROTOCOL_ERROR, "an acknowledgement before the CONNACK")
+        self._refusal = ""
+        self._answered = True
+        self.sender.confirm(packet_ids)
+
     def on_answer(self, kind: int, packet_id: int, code: int) -> None:
         """See `Receiver`."""
         sender = self.sender

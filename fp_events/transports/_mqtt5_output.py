@@ -26,13 +26,17 @@ _QOS = (mqtt5.QoS.AT_MOST_ONCE, mqtt5.QoS.AT_LEAST_ONCE, mqtt5.QoS.EXACTLY_ONCE)
 class PacketIds:
     """Gives out identifiers; one that is in use is passed over (MQTT 5, 2.2.1)."""
 
-    def __init__(self, last: int, *in_use: Container[int]) -> None:
+    def __init__(
+        self, last: int, under_way: Container[int], requests: Container[int], released: Container[int]
+    ) -> None:
         self.last = last
-        self._in_use = in_use
+        self._under_way = under_way
+        self._requests = requests
+        self._released = released
 
     def next(self) -> int:
         packet_id = self.last % 0xFFFF + 1
-        while any(packet_id in ids for ids in self._in_use):
+        while packet_id in self._under_way or packet_id in self._requests or packet_id in self._released:
             packet_id = packet_id % 0xFFFF + 1
         self.last = packet_id
         return packet_id
@@ -63,14 +67,14 @@ class PublishOutput:
         packet_id = self._ids.next() if qos else 0
         properties = publication.properties
         if properties is NO_PROPERTIES:
-            parts = _plain(topic, publication.payload, qos, retain, packet_id)
+            packet = _plain(topic, publication.payload, qos, retain, packet_id)
         else:
-            parts = (_by_codec(publication, properties, qos, retain, packet_id),)
-        size = sum(map(len, parts))
+            packet = _by_codec(publication, properties, qos, retain, packet_id)
+        size = len(packet)
         limit = self._limits.maximum_packet or LARGEST + 5
         if size > limit:
             raise CannotSend(f"packet too large: {size} bytes, the broker takes {limit}")
-        self._parts += parts
+        self._parts.append(packet)
         self._size += size
         if self._size > HIGH_WATER:
             self.full = True
@@ -105,14 +109,14 @@ class PublishOutput:
         return packed
 
 
-def _plain(topic: bytes, payload: bytes, qos: int, retain: bool, packet_id: int) -> tuple[bytes, ...]:
+def _plain(topic: bytes, payload: bytes, qos: int, retain: bool, packet_id: int) -> bytes:
     """A PUBLISH without properties (MQTT 5, 3.3)."""
     head = 0x30 | qos << 1 | retain
     size = len(topic) + len(payload) + (3 if qos else 1)
     start = bytes((head, size)) if size < 0x80 else bytes((head,)) + packed_length(size)
     if qos:
-        return start, topic, packet_id.to_bytes(2, "big") + b"\0", payload
-    return start, topic, b"\0", payload
+        return b"".join((start, topic, packet_id.to_bytes(2, "big"), b"\0", payload))
+    return b"".join((start, topic, b"\0", payload))
 
 
 def _by_codec(publication: Publication, properties: Properties, qos: int, retain: bool, packet_id: int) -> bytes:

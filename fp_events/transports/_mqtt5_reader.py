@@ -49,8 +49,11 @@ class Receiver(Protocol):
     def on_deliveries(self, burst: list[Delivery], size: int) -> None:
         """Deliveries in order, and the bytes that they are held for."""
 
+    def on_confirmed(self, packet_ids: list[int]) -> None:
+        """PUBACKs without a reason: these are published."""
+
     def on_answer(self, kind: int, packet_id: int, code: int) -> None:
-        """A PUBACK, PUBREC, PUBREL or PUBCOMP."""
+        """A PUBREC, PUBREL or PUBCOMP, or a PUBACK with a reason."""
 
     def on_packet(self, packet: mqtt5.Packet) -> None:
         """Any other packet."""
@@ -121,8 +124,8 @@ class Reader:
         """Read whole packets from the beginning; where the rest begins."""
         receiver, connection, numbers = self._receiver, self._connection, self._numbers
         topics, blocks = self._seen.topics, self._seen.blocks
-        on_answer = receiver.on_answer
         burst: list[Delivery] = []
+        confirmed: list[int] = []
         now: datetime | None = None
         identifiers: tuple[int, ...]
         at, end, left = 0, len(data), room
@@ -137,10 +140,13 @@ class Reader:
                     break
                 if head >> 4 != PUBLISH:
                     if head == 0x40 and size == 2:
-                        on_answer(PUBACK, data[body] << 8 | data[body + 1], 0)
+                        confirmed.append(data[body] << 8 | data[body + 1])
                     else:
+                        # It may be the end of the connection.
+                        if confirmed:
+                            receiver.on_confirmed(confirmed)
+                            confirmed = []
                         if burst:
-                            # It may be the end of the connection.
                             receiver.on_deliveries(burst, room - left)
                             burst, room = [], left
                         self._other(head, data[at:stop], body - at)
@@ -195,6 +201,8 @@ class Reader:
                 )
         finally:
             # What came before a malformed packet has come.
+            if confirmed:
+                receiver.on_confirmed(confirmed)
             if burst:
                 receiver.on_deliveries(burst, room - left)
         return at

@@ -100,6 +100,18 @@ class Sender:
         await burst.done
         return burst.confirmations()
 
+    def confirm(self, packet_ids: Sequence[int]) -> None:
+        """Many positive answers to QoS 1. `pump` is to be called afterwards."""
+        mark = 0
+        for packet_id in packet_ids:
+            item = self._under_way.pop(packet_id, None)
+            if item is not None:
+                burst, _, mark = item
+                burst.sent()
+        if self._released:
+            self._released.difference_update(packet_ids)
+        self._acks.answered(mark)
+
     def answer(self, packet_id: int, code: int) -> None:
         """The broker has answered for good. `pump` is to be called afterwards, once for many answers."""
         item = self._under_way.pop(packet_id, None)

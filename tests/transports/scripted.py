@@ -119,7 +119,7 @@ class ScriptedPlace:
         self.connections = 0
 
     def options(self, client_id: str, **others: Any) -> ConnectOptions:
-        return ConnectOptions(host="127.0.0.1", port=self.port, client_id=client_id, **others)
+        return ConnectOptions(**{"host": "127.0.0.1", "port": self.port, "client_id": client_id, **others})
 
     def transport(self, options: ConnectOptions, events: asyncio.Queue[ConnectionStatus]) -> Transport:
         if self._library == "aiomqtt":
@@ -137,6 +137,7 @@ async def scripted(
     *scripts: Script,
     library: Literal["mqtt5", "aiomqtt"] = "mqtt5",
     received_ids: ReceivedIds | None = None,
+    address: str = "127.0.0.1",
 ) -> AsyncIterator[ScriptedPlace]:
     """A server that runs `scripts`; a failed assertion in one fails the test."""
     writers: list[asyncio.StreamWriter] = []
@@ -158,7 +159,7 @@ async def scripted(
             place.errors.append(error)
             owner.cancel()  # the test may wait for what now never comes
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, address, 0)
     place = ScriptedPlace(server.sockets[0].getsockname()[1], library, received_ids)
     try:
         yield place

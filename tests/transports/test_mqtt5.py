@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import tracemalloc
 from typing import Any, Literal
 
 import mqtt5
@@ -209,7 +211,49 @@ async def test_packet_identifiers_in_use_are_passed_over() -> None:
     assert 65_534 == len(set(used))
 
 
+async def test_a_broker_that_reads_slowly_is_not_piled_up_against() -> None:
+    """While the broker does not read, publications wait where they are; when it does, all are sent."""
+    reading = asyncio.Event()
+
+    async def wait_and_read(peer: Peer) -> None:
+        await peer.accept()
+        await reading.wait()
+        await peer.answer()
+
+    payload = bytes(1_000_000)
+    async with scripted(wait_and_read) as place, client(place, "one") as one:
+        tracemalloc.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                publishing = tasks.create_task(one.publish(*(message("a", payload) for _ in range(50))))
+                # Long enough for all of them to be copied.
+                await asyncio.sleep(0.2)
+                held, _ = tracemalloc.get_traced_memory()
+                reading.set()
+        finally:
+            tracemalloc.stop()
+
+    assert {"sent"} == set(publishing.result())
+    assert held < 10_000_000
+
+
 # -- the connection
+
+
+@both
+@pytest.mark.parametrize(("bound", "host"), [("::1", "::1"), ("127.0.0.1", "localhost"), ("::1", "localhost")])
+async def test_all_addresses_of_a_host_are_tried(library: Library, bound: str, host: str) -> None:
+    """A broker is found by IPv6 and IPv4, also where a name stands for both and only one answers."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, 1, type=socket.SOCK_STREAM)
+        async with scripted(after_connack(), library=library, address=bound) as place:
+            if bound not in {address[0] for *_, address in found}:
+                pytest.skip(f"{host} does not stand for {bound} here")
+            async with client(place, "one", host=host) as one:
+                assert one.transport.status().connected
+                assert ("[::1]" if host == "::1" else host) in one.transport.status().address
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
 
 
 async def test_connect_says_what_we_take() -> None:
