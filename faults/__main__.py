@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no row {', '.join(unknown)}; there are {', '.join(sorted(ROWS, key=order))}")
     print(f"seed {given.seed}, {len(numbers)} rows of {rows.__name__}", flush=True)
+    # As Ctrl-C: daemons, brokers and file systems are put away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     campaign = Campaign(given.seed, short=given.short, wanted=given.times)
     chosen = [ROWS[number] for number in numbers]

@@ -14,6 +14,11 @@ from typing import Any
 from fp_events.domain.errors import FpEventsError, LedgerCorrupt
 from fp_events.ledgers.sqlite import SqliteLedger
 
+#: What a file without checksums cannot show: a bit within a value is another value, a log that is cut has ended there,
+#: and the last commits of a log look like those that a power cut tore.
+UNSEEN = ("bit of the file", "end of the log", "bit of the last commits")
+#: Bytes at a log's end: some commits.
+_LAST = 100_000
 #: Every table, whatever it is called, but the one that an open changes.
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'owners'"
 
@@ -31,17 +36,15 @@ class Damage:
 
     @property
     def sound(self) -> bool:
-        """Nobody was left without a word."""
-        return not self.silent and not self.speechless
-
-    @property
-    def note(self) -> str:
-        """Where it was silent."""
-        return f"silent: {dict(self.silent)}" if self.silent else ""
+        """Nothing was silent but what SQLite cannot see, and every refusal says how to recover."""
+        told = self.silent.total() - sum(self.silent[name] for name in UNSEEN)
+        return not told and not self.speechless
 
     def __str__(self) -> str:
-        parts = {name: getattr(self, name).total() for name in ("refused", "unharmed", "silent", "speechless")}
-        return ", ".join(f"{name} {count}" for name, count in parts.items())
+        parts = {name: getattr(self, name).total() for name in ("refused", "unharmed", "speechless")}
+        said = ", ".join(f"{name} {count}" for name, count in parts.items())
+        silent = ", ".join(f"{name} {count}" for name, count in sorted(self.silent.items()))
+        return f"{said}; silent {self.silent.total()}" + f" ({silent})" * bool(silent)
 
 
 async def damaged(ledger: Path, rng: Random, times: int, scratch: Path) -> Damage:
@@ -52,10 +55,11 @@ async def damaged(ledger: Path, rng: Random, times: int, scratch: Path) -> Damag
     truth = _rows(closed)
     found = Damage(refused=Counter(), unharmed=Counter(), silent=Counter(), speechless=Counter())
     kinds = [
-        ("a bit of the file", closed, "", _flip),
-        ("the end of the file", closed, "", _truncate),
-        ("a bit of the log", ledger, "-wal", _flip),
-        ("the end of the log", ledger, "-wal", _truncate),
+        ("bit of the file", closed, "", _flip),
+        ("end of the file", closed, "", _truncate),
+        ("bit of the log", ledger, "-wal", _flip),
+        ("end of the log", ledger, "-wal", _truncate),
+        ("bit of the last commits", ledger, "-wal", _flip_end),
     ]
     for number in range(times):
         name, source, suffix, harm = kinds[number % len(kinds)]
@@ -97,7 +101,14 @@ def _copy(ledger: Path, folder: Path) -> Path:
 
 def _flip(file: Path, rng: Random) -> None:
     data = bytearray(file.read_bytes())
-    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    # The last commits of a log have a kind of their own.
+    data[rng.randrange(max(1, len(data) - _LAST * file.name.endswith("-wal")))] ^= 1 << rng.randrange(8)
+    file.write_bytes(data)
+
+
+def _flip_end(file: Path, rng: Random) -> None:
+    data = bytearray(file.read_bytes())
+    data[-1 - rng.randrange(_LAST)] ^= 1 << rng.randrange(8)
     file.write_bytes(data)
 
 

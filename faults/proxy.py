@@ -6,6 +6,7 @@ It runs on a thread with a loop of its own, so that nothing that the campaign do
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -106,7 +107,9 @@ class Proxy:
         ]
         self._open.add(connection)
         try:
-            await asyncio.wait(connection.tasks, return_when=asyncio.FIRST_COMPLETED)
+            # Ends by cancellation when the proxy is closed; the server would take that for a mistake.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(connection.tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._open.discard(connection)
             for task in connection.tasks:

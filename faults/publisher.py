@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import threading
 import time
@@ -63,7 +64,10 @@ class Publisher:
     def stream(self, *, first: int, rate: float, count: int, stop: threading.Event) -> None:
         """`count` messages at `rate` a second, fewer where `stop` is set before."""
         started = time.monotonic()
+        parent = os.getppid()
         for number in range(first, first + count):
+            if os.getppid() != parent:
+                return  # nobody is left who would end this
             if stop.wait(max(0.0, started + (number - first) / rate - time.monotonic())):
                 return
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # as above

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
+from dataclasses import replace
 
 from faults.load import Load, load
 from faults.row import Found, Run, row
 from fp_events.failpoints import STEPS, VARIABLE
 
 #: A kill comes at one of so many first passings of its step.
-PASSINGS = 40
-#: Seconds within which a step must have been passed so often.
-PATIENCE = 30.0
+PASSINGS = 20
+#: Seconds after which a daemon that has not passed its step so often, on a busy machine, dies all the same.
+PATIENCE = 20.0
 #: Messages a second.
 RATE = 300.0
 
@@ -21,21 +21,16 @@ RATE = 300.0
 def _at_step(number: int, step: str) -> None:
     @row(str(number), f"SIGKILL when {step}", "lost 0")
     async def body(run: Run) -> Found:
-        kills = run.times(100, 2)
+        kills, late = run.times(100, 2), 0
         async with load(run.folder) as on:
             await on.subscribe()
             await on.publish(rate=RATE)
             for _ in range(kills):
-                passings = run.rng.randint(1, PASSINGS)
-                await on.daemon.start(until="", environ={VARIABLE: f"{step}:{passings}"})
-                try:
-                    async with asyncio.timeout(PATIENCE):
-                        code = await on.daemon.ended()
-                except TimeoutError:
-                    status = await on.daemon.ask("status")
-                    raise AssertionError(f"{step} was not passed {passings} times: {status}") from None
-                assert code == -signal.SIGKILL, f"serve ended with {code}: {on.daemon.text} {on.daemon.log[-3:]}"
-            return await _counted(on, kills)
+                await on.daemon.start(until="", environ={VARIABLE: f"{step}:{run.rng.randint(1, PASSINGS)}"})
+                late += not await _died(on, PATIENCE)
+            found = await _counted(on, kills)
+        assert late < kills, "it never died at that step"
+        return replace(found, note=f"{late} of these at another moment" if late else "")
 
 
 for _number, _step in enumerate(STEPS, start=1):
@@ -51,12 +46,7 @@ async def at_random_times(run: Run) -> Found:
         await on.publish(rate=RATE)
         for _ in range(kills):
             await on.daemon.start(until="")
-            # Not a clean end before it: a daemon that ended by itself is a finding.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(run.rng.uniform(0.2, 2.5)):
-                    code = await on.daemon.ended()
-                    raise AssertionError(f"serve ended by itself with {code}: {on.daemon.text}")
-            await on.daemon.kill()
+            await _died(on, run.rng.uniform(0.2, 2.5))
         return await _counted(on, kills)
 
 
@@ -64,3 +54,15 @@ async def _counted(on: Load, kills: int) -> Found:
     await on.daemon.start()
     account = await on.settle()
     return Found(figure=str(account), held=account.sound, n=kills)
+
+
+async def _died(on: Load, patience: float) -> bool:
+    """Wait until the daemon has killed itself, or kill it; True where it did. Another end is a finding."""
+    try:
+        async with asyncio.timeout(patience):
+            code = await on.daemon.ended()
+    except TimeoutError:
+        await on.daemon.kill()
+        return False
+    assert code == -signal.SIGKILL, f"serve ended by itself with {code}: {on.daemon.text} {on.daemon.log[-3:]}"
+    return True
