@@ -68,9 +68,45 @@ CASES: dict[str, tuple[str, str]] = {
         "triggers:\n  - topic: 5\n",
         f"{A}:2: triggers[0].topic: expected text, got 5: put it in quotes",
     ),
-    "schedule": (
-        "schedule:\n  cron: 0 5 * * *\n",
-        f"{A}:1: `schedule` is not available in this version; remove it",
+    "schedule.cron": (
+        "schedule:\n  cron: 0 25 * * *\n",
+        f"{A}:2: schedule.cron: '0 25 * * *': '25' is no hour field (0-23)",
+    ),
+    "schedule.cron by fields": (
+        "schedule:\n  cron:\n    day_of_week: 7\n",
+        f"{A}:2: schedule.cron: field 'day_of_week': '7' is not within 0-6 or mon-sun, 0 is Monday",
+    ),
+    "schedule.interval": (
+        "schedule:\n  interval: {hour: 2}\n",
+        f"{A}:2: schedule.interval: unknown unit 'hour'; known are weeks, days, hours, minutes, seconds",
+    ),
+    "schedule.date": (
+        "schedule:\n  date: tomorrow\n",
+        f"{A}:2: schedule.date: 'tomorrow' is not a date and time such as 2030-08-15T10:30:00",
+    ),
+    "schedule.start": (
+        "schedule:\n  interval: 5\n  start: soon\n",
+        f"{A}:3: schedule.start: 'soon' is not a date and time such as 2030-08-15T10:30:00",
+    ),
+    "schedule.end before start": (
+        "schedule:\n  interval: 5\n  start: 2030-01-02\n  end: 2030-01-01\n",
+        f"{A}:1: schedule: `end` is before `start`",
+    ),
+    "schedule.jitter": (
+        "schedule:\n  interval: 5\n  jitter: 5s\n",
+        f"{A}:1: schedule: a `jitter` of 5 s is not shorter than the 5 s between two fires",
+    ),
+    "schedule.id": (
+        "schedule:\n  interval: 5\n  id: a/b\n",
+        f"{A}:3: schedule.id: expected letters, digits, dots, dashes or underscores, at most 100, got 'a/b'",
+    ),
+    "schedule.cache": (
+        "schedule:\n  interval: 5\n  cache: true\n",
+        f"{A}:3: schedule: `cache` is not available in this version; remove it",
+    ),
+    "schedules": (
+        "schedules:\n  interval: 5\n",
+        f"{A}:1: schedules: expected a list, got a block of keys; begin each item with '- '",
     ),
     "adapter": ("adapter: {mlflow: {run_name: x}}\n", f"{A}:1: `adapter` is not available in this version; remove it"),
     "with_adapter": (

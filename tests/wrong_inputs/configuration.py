@@ -124,8 +124,58 @@ CASES = (
     ),
     _pipeline(
         "a key that is not built yet",
-        "schedule:\n  cron: '*/5 * * * *'\n",
-        "error: conf/pipelines/alerts.yml:9: `schedule` is not available in this version; remove it",
+        "resources:\n  db: hooks.pools:open\n",
+        "error: conf/pipelines/alerts.yml:9: `resources` is not available in this version; remove it",
+    ),
+    _pipeline(
+        "a minute that no hour has",
+        "schedule:\n  cron: '61 5 * * 1-5'\n",
+        "error: conf/pipelines/alerts.yml:10: schedule.cron: '61 5 * * 1-5': '61' is no minute field (0-59)",
+    ),
+    _pipeline(
+        "fields of a cron rule misspelt",
+        "schedule:\n  cron: {hours: 3}\n",
+        "error: conf/pipelines/alerts.yml:10: schedule.cron: unknown field 'hours'; did you mean 'hour'?",
+    ),
+    _pipeline(
+        "a time zone that there is not",
+        "schedule:\n  cron: '@daily'\n  timezone: Europe/Berln\n",
+        "error: conf/pipelines/alerts.yml:11: schedule.timezone: 'Europe/Berln' is not a time zone such as Europe/Berlin",
+    ),
+    _pipeline(
+        "two rules in one schedule",
+        "schedule:\n  cron: '@daily'\n  interval: 2h\n",
+        "error: conf/pipelines/alerts.yml:9: schedule: both `cron` and `interval` are given: keep one of them",
+    ),
+    _pipeline(
+        "a schedule without a rule",
+        "schedule:\n  timezone: UTC\n",
+        "error: conf/pipelines/alerts.yml:9: schedule: none of `cron`, `interval` and `date` is given: a schedule has one of them",
+    ),
+    _pipeline(
+        "an interval in words",
+        "schedule:\n  interval: two hours\n",
+        "error: conf/pipelines/alerts.yml:10: schedule.interval: 'two hours' is not an interval such as 45m, 1h30m, or a number of seconds",
+    ),
+    _pipeline(
+        "a schedule with an executor of its own",
+        "schedule:\n  interval: 2h\n  executor: local\n",
+        "error: conf/pipelines/alerts.yml:11: schedule: `executor` belongs to the pipeline: all its runs go where `run.executor` says; remove it here",
+    ),
+    _pipeline(
+        "two schedules of the same id",
+        "schedules:\n  - {id: daily, cron: '@daily', inputs: {value: 1, line: a}}\n  - {id: daily, interval: 2h, inputs: {value: 1, line: a}}\n",
+        "error: conf/pipelines/alerts.yml:11: schedules[1]: the schedule at conf/pipelines/alerts.yml:10 has the id 'daily' too; give one of them an `id` of its own",
+    ),
+    _pipeline(
+        "a schedule that leaves an input empty",
+        "schedule:\n  interval: 2h\n",
+        "error: conf/pipelines/alerts.yml:9: schedule 'alerts' starts runs without input 'value', which nothing fills; add `value` to the schedule's `inputs`, to `run.inputs` or `params`, or give it a default",
+    ),
+    _pipeline(
+        "a schedule that fills what no function takes",
+        "schedule:\n  interval: 2h\n  inputs: {vale: 1}\n",
+        "error: conf/pipelines/alerts.yml:9: schedule 'alerts' fills 'vale', which is no input of the pipeline; did you mean 'value'?",
     ),
     _pipeline(
         "an exception that cannot be imported",
