@@ -20,7 +20,7 @@ from . import curves, goals, measure, plot, startup, table
 from .curves.points import ratios
 from .fsync import fsync_ms
 from .goals import Goal
-from .measure import Row
+from .measure import Effort, Row
 from .processes import end_on_signals
 from .systems import all_systems
 
@@ -56,8 +56,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--plot", type=Path, default=Path("build/bench.svg"))
     given = parser.parse_args()
-    given.messages = given.messages or (5_000 if given.short else 20_000)
-    given.rounds = given.rounds or (1 if given.short else 5)
+    effort = Effort(messages=4_000, rounds=1, paced=2.0, warm_up=1_000) if given.short else Effort()
+    given.effort = replace(effort, messages=given.messages or effort.messages, rounds=given.rounds or effort.rounds)
     return given
 
 
@@ -71,10 +71,11 @@ def alone(given: argparse.Namespace) -> Iterator[Goal]:
     ):
         print(f"curve: {name}", file=sys.stderr, flush=True)
         yield attempt(figure, bound, partial(curve_goal, given, name, sizes[name], figure, bound))
+    times = 3 if given.short else startup.TIMES
     print("start and queue", file=sys.stderr, flush=True)
     for figure, bound, unit, value in (
-        ("serve to subscribed", 1.5, "s", startup.serve_seconds),
-        ("fp-events --help", 0.25, "s", startup.help_seconds),
+        ("serve to subscribed", 1.5, "s", partial(startup.serve_seconds, times)),
+        ("fp-events --help", 0.25, "s", partial(startup.help_seconds, times)),
         ("RSS with 100,000 messages of 200 B waiting", 200.0, "MiB", lambda: startup.queue_mib()["peak"]),
     ):
         yield attempt(figure, bound, partial(simple_goal, figure, bound, unit, value))
@@ -82,7 +83,7 @@ def alone(given: argparse.Namespace) -> Iterator[Goal]:
 
 def curve_goal(given: argparse.Namespace, name: str, sizes: Sequence[int], figure: str, bound: float) -> Goal:
     """A goal about growth."""
-    points = curves.CURVES[name](sizes, given.messages)
+    points = curves.CURVES[name](sizes, given.effort.messages)
     if name == "nodes":
         over = {point.size: point.more["compiled / by hand"] for point in points}
         driver = ", ".join(f"{point.more['driver / by hand']:.0f}" for point in points)
@@ -116,38 +117,42 @@ def main() -> None:
     if given.only:
         chosen = [system for system in chosen if any(word in system.name for word in given.only)]
     about = machine()
-    rows = measure.compare(
-        chosen, messages=given.messages, rounds=given.rounds, paced_seconds=2.0 if given.short else 5.0
-    )
+    rows = measure.compare(chosen, given.effort)
     found: list[Goal] = [] if given.only else list(goals.of_systems(rows, fsync))
     if not given.no_curves:
+        save(given, about, fsync, rows, found)  # what follows takes long, and may be interrupted
         found += alone(given)
+    save(given, about, fsync, rows, found)
     show(given, about, fsync, rows, found)
+    print(f"\nwritten to {given.json} and {given.plot}")
 
 
 def show(given: argparse.Namespace, about: str, fsync: float, rows: Mapping[str, Row], found: list[Goal]) -> None:
-    """Tables on the terminal; JSON; the plot."""
+    """Tables on the terminal."""
     print(f"\n{about}; write and fdatasync of 4 KiB: {fsync:.3f} ms")
-    print(
-        f"{given.messages:,} messages a burst, latency at {measure.PACE:,.0f} msg/s, medians of {given.rounds} rounds\n"
-    )
+    what = f"{given.effort.messages:,} messages a burst, latency at {measure.PACE:,.0f} msg/s"
+    print(f"{what}, medians of {given.effort.rounds} rounds\n")
     print("\n".join(table.of_systems(rows)))
     ours = [passed for row in rows.values() for passed in row.rounds if "sink_us" in passed]
     if ours:
         generator, sink = (min(passed[name] for passed in ours) for name in ("generator_us", "sink_us"))
         print(f"\nThe load itself costs {generator:.1f} us of CPU per message to send, {sink:.1f} to receive.")
     print("\n" + "\n".join(table.of_goals(found)))
+
+
+def save(given: argparse.Namespace, about: str, fsync: float, rows: Mapping[str, Row], found: list[Goal]) -> None:
+    """JSON, and the plot."""
     given.json.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "machine": about,
         "fsync_ms": fsync,
-        "messages": given.messages,
+        "messages": given.effort.messages,
         "rows": [as_json(row) for row in rows.values()],
         "goals": [goal.as_json() for goal in found],
     }
     given.json.write_text(json.dumps(document, indent=2) + "\n")
+    given.plot.parent.mkdir(parents=True, exist_ok=True)
     given.plot.write_text(plot.bars(rows, about))
-    print(f"\nwritten to {given.json} and {given.plot}")
 
 
 if __name__ == "__main__":

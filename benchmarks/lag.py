@@ -71,11 +71,13 @@ def main() -> None:
                 time.sleep(2.0)
             with Prober(control) as busy:
                 passed = drive(place.port, Load(count=given.messages), folder, pid=process.pid)
+            own = control.status().get("loop", {}).get("lag_ms")
             control.close()
     print(f"{passed.distinct:,} results of {passed.sent:,} messages, {passed.per_second:,.0f}/s")
     for name, prober in (("idle", idle), ("in the burst", busy)):
         figures = ", ".join(f"p{percent} {prober.percentile(percent):.2f} ms" for percent in (50, 99, 100))
         print(f"{name:<13} {figures} ({len(prober.taken)} requests): upper bounds")
+    print(f"daemon's own  {own or 'this version has no such figure'}: what `status` says afterwards")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,19 @@ PACE = 1000.0
 #: Messages before a measurement; engines compile what is hot.
 WARM_UP = 2000
 #: Seconds without a result after which a system counts as stalled.
-QUIET = 8.0
+QUIET = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much is measured."""
+
+    #: Of a burst.
+    messages: int = 20_000
+    rounds: int = 5
+    #: Seconds of the latency measurement.
+    paced: float = 5.0
+    warm_up: int = WARM_UP
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,7 +67,7 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def warmed(system: System) -> Iterator[Callable[[Load], Passed]]:
+def warmed(system: System, warm_up: int) -> Iterator[Callable[[Load], Passed]]:
     """A system that was just started and has seen some messages: what sends a load through it.
 
     Raises RuntimeError where it does not start, or results are missing.
@@ -77,16 +89,16 @@ def warmed(system: System) -> Iterator[Callable[[Load], Passed]]:
                 raise RuntimeError(f"stalls: {passed.distinct:,} results of {passed.sent:,} {pace}")
             return passed
 
-        send(Load(count=WARM_UP, rate=PACE))
+        send(Load(count=warm_up, rate=PACE))
         yield send
 
 
-def figures(system: System, *, messages: int, paced_seconds: float) -> Iterator[dict[str, float]]:
+def figures(system: System, effort: Effort) -> Iterator[dict[str, float]]:
     """One round of a system. The burst comes last: some do not survive it. Raises RuntimeError."""
-    with warmed(system) as send:
-        paced = send(Load(count=int(PACE * paced_seconds), rate=PACE))
+    with warmed(system, effort.warm_up) as send:
+        paced = send(Load(count=int(PACE * effort.paced), rate=PACE))
         yield {"p50_ms": paced.percentile(50), "p99_ms": paced.percentile(99), "paced_cpu_us": paced.cpu_us}
-        burst = send(Load(count=messages))
+        burst = send(Load(count=effort.messages))
         yield {
             "per_second": burst.per_second,
             "cpu_us": burst.cpu_us,
@@ -97,17 +109,17 @@ def figures(system: System, *, messages: int, paced_seconds: float) -> Iterator[
         }
 
 
-def compare(systems: Sequence[System], *, messages: int, rounds: int, paced_seconds: float) -> Mapping[str, Row]:
+def compare(systems: Sequence[System], effort: Effort) -> Mapping[str, Row]:
     """Every system in every round, so that a slow minute of the machine hits all of them."""
     rows = {system.name: Row(system=system, problem=system.missing) for system in systems}
-    for number in range(1, rounds + 1):
+    for number in range(1, effort.rounds + 1):
         for row in rows.values():
             if row.system.missing:
                 continue
-            print(f"round {number} of {rounds}: {row.system.name}", file=sys.stderr, flush=True)
+            print(f"round {number} of {effort.rounds}: {row.system.name}", file=sys.stderr, flush=True)
             found: dict[str, float] = {}
             try:
-                for part in figures(row.system, messages=messages, paced_seconds=paced_seconds):
+                for part in figures(row.system, effort):
                     found |= part
             except RuntimeError as error:
                 row.problem = str(error).splitlines()[0]

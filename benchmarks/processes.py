@@ -17,9 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def end_on_signals() -> None:
-    """Let SIGTERM and SIGHUP unwind as Ctrl-C does, so that every process is ended."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+    """Let SIGTERM and SIGHUP unwind as Ctrl-C does, so that every process is ended, without a traceback."""
+
+    def end(*_: object) -> None:
+        sys.exit("interrupted; every process is ended")
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
 
 
 @contextmanager

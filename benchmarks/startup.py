@@ -19,10 +19,10 @@ TIMES = 5
 QUEUED, BYTES = 100_000, 200
 
 
-def serve_seconds() -> float:
+def serve_seconds(times: int = TIMES) -> float:
     """From starting `serve` on a new project to its subscription, as the broker sees it: a median."""
     taken = []
-    for _ in range(TIMES):
+    for _ in range(times):
         with scratch() as folder, broker(folder) as place:
             projects.write(folder, place.port, projects.Settings())
             started = time.monotonic()
@@ -32,10 +32,10 @@ def serve_seconds() -> float:
     return statistics.median(taken)
 
 
-def help_seconds() -> float:
+def help_seconds(times: int = TIMES) -> float:
     """Of `fp-events --help`: a median."""
     taken = []
-    for _ in range(TIMES):
+    for _ in range(times):
         started = time.monotonic()
         subprocess.run([projects.PROGRAM, "--help"], capture_output=True, check=True, timeout=60)
         taken.append(time.monotonic() - started)

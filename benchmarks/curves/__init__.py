@@ -26,4 +26,4 @@ SIZES: Mapping[str, Sequence[int]] = {
     "pipelines": (1, 10, 100, 500),
 }
 #: For a run of two minutes.
-SHORT: Mapping[str, Sequence[int]] = {"triggers": (1, 1_000), "nodes": (5, 50, 500), "ledger": (0, 100_000)}
+SHORT: Mapping[str, Sequence[int]] = {"triggers": (1, 300), "nodes": (5, 50, 500), "ledger": (0, 100_000)}
