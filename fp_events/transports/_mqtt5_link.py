@@ -344,7 +344,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         """See `Receiver`."""
         if self.sender is None:
             raise ProtocolViolation(PROTOCOL_ERROR, "an acknowledgement before the CONNACK")
-        self._refusal = ""
+        self.refusal = ""
         self._answered = True
         self.sender.confirm(packet_ids)
 

@@ -25,6 +25,8 @@ class Place(Protocol):
     """A broker and the transport to it."""
 
     mqtt5: bool
+    #: The highest QoS of a subscription.
+    most: int
 
     def options(self, client_id: str, **others: Any) -> ConnectOptions: ...
     def transport(self, options: ConnectOptions, events: asyncio.Queue[ConnectionStatus]) -> Transport: ...
@@ -35,6 +37,7 @@ class Place(Protocol):
 
 class MemoryPlace:
     mqtt5 = True
+    most = 2
 
     def __init__(self) -> None:
         self.broker = MemoryBroker()
@@ -61,6 +64,7 @@ class MosquittoPlace:
         self.broker = broker
         library, self.protocol = kind.split("-")
         self.mqtt5 = self.protocol == "5"
+        self.most = 2 if library == "mqtt5" else 1
         self.make = Mqtt5Transport if library == "mqtt5" else AiomqttTransport
 
     def options(self, client_id: str, **others: Any) -> ConnectOptions:

@@ -109,6 +109,7 @@ class ScriptedPlace:
     """A `Place` whose broker runs the scripts, one for each connection, the last for all that follow."""
 
     mqtt5 = True
+    most = 2
 
     def __init__(self, port: int, library: Literal["mqtt5", "aiomqtt"], received_ids: ReceivedIds | None) -> None:
         self.port = port

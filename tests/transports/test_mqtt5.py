@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import tracemalloc
 from typing import Any, Literal
 
@@ -241,19 +240,14 @@ async def test_a_broker_that_reads_slowly_is_not_piled_up_against() -> None:
 
 
 @both
-@pytest.mark.parametrize(("bound", "host"), [("::1", "::1"), ("127.0.0.1", "localhost"), ("::1", "localhost")])
+@pytest.mark.parametrize(("bound", "host"), [("::1", "::1"), ("127.0.0.1", "localhost")])
 async def test_all_addresses_of_a_host_are_tried(library: Library, bound: str, host: str) -> None:
-    """A broker is found by IPv6 and IPv4, also where a name stands for both and only one answers."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, 1, type=socket.SOCK_STREAM)
-        async with scripted(after_connack(), library=library, address=bound) as place:
-            if bound not in {address[0] for *_, address in found}:
-                pytest.skip(f"{host} does not stand for {bound} here")
-            async with client(place, "one", host=host) as one:
-                assert one.transport.status().connected
-                assert ("[::1]" if host == "::1" else host) in one.transport.status().address
-    except OSError as error:
-        pytest.skip(f"no IPv6 here: {error}")
+    """A broker is found by IPv6, and by a name that may stand for addresses where nobody listens."""
+    async with (
+        scripted(after_connack(), library=library, address=bound) as place,
+        client(place, "one", host=host) as one,
+    ):
+        assert ("[::1]" if host == "::1" else host) in one.transport.status().address
 
 
 async def test_connect_says_what_we_take() -> None:
