@@ -15,7 +15,7 @@ from .sqlite_write import RAISE_MARK, write_counts
 # and growing by it again costs more than keeping it; and how many go back to the file system at a time.
 _SPARE_PAGES = 2048
 _SPARE_PART = 16
-_VACUUM_PAGES = 256
+_VACUUM_PAGES = 128
 
 
 class Pace:
