@@ -29,7 +29,13 @@ class Once:
         broker that knows nothing of ours any more: a second run is better than a lost reading.
         """
         since = self._held.get(packet_id)
-        return since is not None and (duplicate or since == connection)
+        if since is None:
+            return False
+        if duplicate or since == connection:
+            return True
+        # When this one comes again, with the flag, it is not the old one.
+        del self._held[packet_id]
+        return False
 
     async def forget(self, packet_ids: list[int]) -> None:
         """Released by the broker (PUBREL); the PUBCOMPs may go out when this returns."""

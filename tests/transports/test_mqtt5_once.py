@@ -125,14 +125,24 @@ async def test_a_new_message_under_a_held_identifier_is_delivered() -> None:
         await peer.accept(session_present=True)
         await peer.grant()
         peer.send(publish(5, b"new"))
+        await received.wait()
+        peer.cut()
+
+    async def third(peer: Peer) -> None:
+        await peer.accept(session_present=True)
+        await peer.grant()
+        peer.send(publish(5, b"new", duplicate=True))
         await peer.expect(PubRecPacket)
         await peer.answer()
 
-    async with scripted(first, second) as place, client(place, "one", subscriptions=WANTED) as one:
-        found = [*await one.take(1), *await one.take(1)]
+    received = asyncio.Event()
+    async with scripted(first, second, third) as place, client(place, "one", subscriptions=WANTED) as one:
+        found = [*await one.take(1), *await one.receive(1)]
+        received.set()
+        found += await one.take(1)
         await one.processed()
 
-    assert [b"old", b"new"] == payloads(found)
+    assert [b"old", b"new", b"new"] == payloads(found)
 
 
 async def test_a_lost_session_begins_its_identifiers_anew() -> None:
