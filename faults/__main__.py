@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--rows", help="numbers with commas between them; all without")
     parser.add_argument("--times", type=int, default=0, help="how often each fault is done")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32), help="to do the same again")
-    parser.add_argument("--jobs", type=int, default=0, help="rows at a time (default: 4 for --short, else 2)")
+    parser.add_argument("--jobs", type=int, default=0, help="rows at a time (default: 6 for --short, else 2)")
     parser.add_argument("--report", type=Path, default=Path("build"), help="folder of faults.md and faults.json")
     given = parser.parse_args()
     numbers = sorted(given.rows.split(",") if given.rows else ROWS, key=order)
@@ -55,7 +55,7 @@ def main() -> int:
     started = time.monotonic()
     campaign = Campaign(given.seed, short=given.short, wanted=given.times)
     chosen = [ROWS[number] for number in numbers]
-    results = asyncio.run(run(campaign, chosen, given.jobs or (4 if given.short else 2)))
+    results = asyncio.run(run(campaign, chosen, given.jobs or (6 if given.short else 2)))
     seconds = time.monotonic() - started
     for path in write(given.report, results, seed=given.seed, short=given.short, seconds=seconds):
         print(f"written to {path}")

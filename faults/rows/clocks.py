@@ -117,7 +117,7 @@ async def summer_time(run: Run) -> Found:
     What would be in the gap comes at its end; of two times with the same name, the first one counts.
     """
     found = []
-    for number, (zone, spring, autumn) in enumerate(ZONES):
+    for number, (zone, spring, autumn) in enumerate(ZONES[: 1 if run.short else None]):
         gap = await _fires(run, f"{number}-gap", zone, SKIPPED[zone], [spring])
         overlap = await _fires(run, f"{number}-overlap", zone, TWICE[zone], [autumn, _shifted(autumn, HOUR)])
         found.append((zone, gap, overlap))
@@ -156,7 +156,7 @@ async def _fires(run: Run, name: str, zone: str, hour: int, moments: list[dateti
         await on.daemon.start()
         for moment in moments:
             clock.at(_shifted(moment, -2))
-            await asyncio.sleep(4.0)
+            await asyncio.sleep(3.5)
         status = await on.daemon.ask("status")
         await on.daemon.stop()
     return _succeeded(status, "hourly")

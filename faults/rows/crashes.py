@@ -21,7 +21,7 @@ RATE = 300.0
 def _at_step(number: int, step: str) -> None:
     @row(str(number), f"SIGKILL when {step}", "lost 0")
     async def body(run: Run) -> Found:
-        kills, late = run.times(100, 2), 0
+        kills, late = run.times(100, 1), 0
         async with load(run.folder) as on:
             await on.subscribe()
             await on.publish(rate=RATE)
