@@ -93,11 +93,11 @@ class Load:
         await self.daemon.start()
         assert await self.daemon.stop() == 0
 
-    async def publish(self, *, rate: float = 300.0, count: int | None = None, size: int = 0) -> None:
+    async def publish(self, *, rate: float = 300.0, count: int | None = None, qos: int = 1) -> None:
         """Let the publisher stream."""
         self._publisher = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "faults.publisher", "--port", str(self.broker.port), "--log", str(self.log)),
-            *("--rate", str(rate), "--first", str(self._first), "--size", str(size)),
+            *("--rate", str(rate), "--first", str(self._first), "--qos", str(qos)),
             *(() if count is None else ("--count", str(count))),
             cwd=ROOT,
         )
@@ -173,11 +173,12 @@ async def load(folder: Path, setup: Setup = Setup()) -> AsyncIterator[Load]:
         project = PROJECT.format(port=between.port if between else broker.port, keepalive=setup.keepalive)
         files = {
             "conf/project.yml": project,
-            "conf/pipelines/count.yml": COUNT.replace("effects.log", str(folder / "effects.log")),
+            "conf/pipelines/count.yml": COUNT,
             "pipelines/count.py": COUNT_CODE,
             **setup.files,
         }
-        write_project(folder, files)
+        effects = f"effects: {folder / 'effects.log'}"
+        write_project(folder, {name: text.replace("effects: effects.log", effects) for name, text in files.items()})
         sink = await stack.enter_async_context(Sink(broker.port, *setup.sink))
         environ = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), **setup.environ}
         made = Load(folder=folder, broker=broker, proxy=between, sink=sink, daemon=Daemon(folder, environ))

@@ -1,8 +1,8 @@
-"""A publisher as a process of its own: numbered messages at QoS 1, and a log of what the broker took.
+"""A publisher as a process of its own: numbered messages, and a log of what the broker took.
 
     python -m faults.publisher --port 1883 --log FILE --rate 300
 
-A line of the log is ``<number> <reason code>``, written when PUBACK arrives. SIGTERM ends the stream: the
+A line of the log is ``<number> <reason code>``, written when PUBACK or PUBCOMP arrives. SIGTERM ends the stream: the
 process waits for the acknowledgements that are missing, and goes.
 """
 
@@ -34,18 +34,12 @@ def identified(number: int) -> bool:
     return number // KEYS % 2 == 0
 
 
-def payload(number: int, size: int) -> bytes:
-    """JSON with the number in it, filled up to `size` bytes."""
-    body = json.dumps({"i": number, "fill": ""})
-    return json.dumps({"i": number, "fill": "x" * max(0, size - len(body))}).encode()
-
-
 class Publisher:
     """Publishes until it is told to stop; what has no answer is sent again on the next connection."""
 
-    def __init__(self, port: int, log: Path, *, size: int) -> None:
+    def __init__(self, port: int, log: Path, *, qos: int) -> None:
         self._log = log.open("a", buffering=1)
-        self._size = size
+        self._qos = qos
         self._open: dict[int, int] = {}
         #: (mid, reason code), from the thread of the client, which may know of an answer before the publishing
         #: thread knows the mid.
@@ -73,8 +67,8 @@ class Publisher:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # as above
             if identified(number):
                 properties.UserProperty = ("message_id", str(number))
-            body = payload(number, self._size)
-            sent = self._client.publish(f"load/k{number % KEYS}", body, qos=1, properties=properties)
+            topic, body = f"load/k{number % KEYS}", json.dumps({"i": number, "of": "faults"})
+            sent = self._client.publish(topic, body, qos=self._qos, properties=properties)
             self._open[sent.mid] = number
             self._write()
 
@@ -104,11 +98,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=300.0, help="messages a second")
     parser.add_argument("--count", type=int, default=10_000_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first message")
-    parser.add_argument("--size", type=int, default=0, help="bytes of a payload, at the least")
+    parser.add_argument("--qos", type=int, default=1)
     given = parser.parse_args()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    publisher = Publisher(given.port, given.log, size=given.size)
+    publisher = Publisher(given.port, given.log, qos=given.qos)
     publisher.stream(first=given.first, rate=given.rate, count=given.count, stop=stop)
     publisher.close()
 

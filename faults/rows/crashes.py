@@ -40,14 +40,19 @@ for _number, _step in enumerate(STEPS, start=1):
 @row("random", "SIGKILL at random times under load", "lost 0")
 async def at_random_times(run: Run) -> Found:
     """From the moment of its start: also while it recovers."""
-    kills = run.times(200, 5)
+    kills = run.times(200, 3)
     async with load(run.folder) as on:
-        await on.subscribe()
-        await on.publish(rate=RATE)
-        for _ in range(kills):
-            await on.daemon.start(until="")
-            await _died(on, run.rng.uniform(0.2, 2.5))
+        await killed_at_random(run, on, kills)
         return await _counted(on, kills)
+
+
+async def killed_at_random(run: Run, on: Load, kills: int, *, rate: float = RATE, qos: int = 1) -> None:
+    """Kill it so often while messages come; they go on coming."""
+    await on.subscribe()
+    await on.publish(rate=rate, qos=qos)
+    for _ in range(kills):
+        await on.daemon.start(until="")
+        await _died(on, run.rng.uniform(0.2, 2.5))
 
 
 async def _counted(on: Load, kills: int) -> Found:

@@ -25,7 +25,7 @@ def hexed(data: bytes) -> str:
 
 
 def delivery(number: int, packet_id: int) -> bytes:
-    body = b"\x00\x01t" + packet_id.to_bytes(2, "big") + b"\x00" + json.dumps({"i": number, "fill": ""}).encode()
+    body = b"\x00\x01t" + packet_id.to_bytes(2, "big") + b"\x00" + json.dumps({"i": number, "of": "faults"}).encode()
     return bytes((0x32, len(body))) + body
 
 
@@ -35,7 +35,7 @@ def received(number: int, packet_id: int) -> str:
 
 
 def written(number: int) -> str:
-    data = b"page" + json.dumps({"i": number, "fill": ""}).encode()
+    data = b"page" + json.dumps({"i": number, "of": "faults"}).encode()
     return f"8 pwrite64(9</tmp/ledger.db-wal>, {hexed(data)}, {len(data)}, 0) = {len(data)}"
 
 
