@@ -235,10 +235,13 @@ def _watchers(config: Config) -> tuple[Watcher, ...]:
 
 
 def _schedules(config: Config) -> list[Schedule]:
-    """What the project's files say of schedules now; raises ConfigError."""
+    """What the project's files say of schedules now; raises ConfigError, also for what their runs could not do."""
     from fp_events import config as configuration
 
     now = configuration.load(config.root, environment=config.environment, overrides=config.overrides)
+    errors = [problem for problem in check(now) if not problem.warning]
+    if errors:
+        raise ConfigError.of(errors)
     return [schedule for pipeline in now.pipelines.values() for schedule in pipeline.schedules]
 
 

@@ -14,12 +14,12 @@ _FAR = 300
 
 
 def rule(row: Row) -> str:
-    """``cron 0 5 * * 1-5``, ``every 45m``, ``once``."""
+    """``cron 0 5 * * 1-5``, ``every 45m``, ``at Tue 1 Jan 2030 03:00 UTC``."""
     expression = row["expression"]
     if row["kind"] == "interval":
         return f"every {_span(expression)}"
     if row["kind"] == "date":
-        return f"at {expression}" if isinstance(expression, str) else f"at {len(expression)} times"
+        return f"at {at(expression, row['timezone'])}" if isinstance(expression, str) else f"at {len(expression)} times"
     return f"cron {expression if isinstance(expression, str) else to_json(expression, indent=None)}"
 
 

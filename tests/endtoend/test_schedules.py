@@ -42,19 +42,20 @@ def project(folder: Path, broker: Mosquitto, *schedules: dict[str, Any]) -> Path
 
 async def runs_of(daemon: Daemon, count: int) -> list[dict[str, Any]]:
     """All runs, once there are so many and they have ended."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            rows: list[dict[str, Any]] = []
-            before = None
-            while before is not None or not rows:
-                page = await daemon.ask("runs.list", limit=1000, before=before)
-                rows += page["runs"]
-                before = page["next"]
-                if before is None:
-                    break
-            if len(rows) >= count and all(row["state"] == "finished" for row in rows):
-                return rows
-            await asyncio.sleep(0.1)
+    rows: list[dict[str, Any]] = []
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while len(rows) < count or any(row["state"] != "finished" for row in rows):
+                await asyncio.sleep(0.1)
+                rows, page = [], {"next": None}
+                while not rows or page["next"] is not None:
+                    page = await daemon.ask("runs.list", limit=1000, before=page["next"])
+                    rows += page["runs"]
+                    if not rows:
+                        break
+    except TimeoutError:
+        raise AssertionError((rows[:3], await daemon.ask("schedules.list"), await daemon.ask("status"))) from None
+    return rows
 
 
 def lateness(runs: list[dict[str, Any]]) -> list[float]:
