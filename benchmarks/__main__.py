@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import curves, goals, measure, plot, startup, table
+from . import curves, goals, measure, plot, startup, systems, table
 from .curves.points import ratios
 from .fsync import fsync_ms
 from .goals import Goal
@@ -56,7 +56,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--plot", type=Path, default=Path("build/bench.svg"))
     given = parser.parse_args()
-    effort = Effort(messages=4_000, rounds=1, paced=2.0, warm_up=1_000) if given.short else Effort()
+    effort = Effort(messages=4_000, rounds=1, paced=1.0, warm_up=500) if given.short else Effort()
     given.effort = replace(effort, messages=given.messages or effort.messages, rounds=given.rounds or effort.rounds)
     return given
 
@@ -114,6 +114,8 @@ def main() -> None:
     with measure.scratch() as folder:
         fsync = fsync_ms(folder)
         chosen = all_systems(folder)
+    if given.short:
+        chosen = [system for system in chosen if system.name not in (systems.POOL, systems.LOCAL_EVENTS)]
     if given.only:
         chosen = [system for system in chosen if any(word in system.name for word in given.only)]
     about = machine()
