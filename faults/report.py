@@ -45,12 +45,13 @@ def _markdown(results: Sequence[Result], facts: Mapping[str, object]) -> str:
         "Verdicts: "
         + ", ".join(f"{count} {verdict}" for verdict, count in Counter(r.verdict for r in results).items()),
         "",
-        "| # | fault | asked for | verdict | N | found | s |",
+        "| # | fault, and what was done | asked for | verdict | N | found | s |",
         "|---|---|---|---|---|---|---|",
     ]
     for result in results:
         found = "; ".join(text for text in (result.figure, last_line(result.note)) if text)
-        cells = (result.number, result.fault, result.asked, result.verdict, result.n or "", found, result.took)
+        fault = f"{result.fault}. {result.how}".removesuffix(". ")
+        cells = (result.number, fault, result.asked, result.verdict, result.n or "", found, result.took)
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     broken = [result for result in results if result.verdict == "BROKEN" and "\n" in result.note]
     for result in broken:

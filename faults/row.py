@@ -58,6 +58,8 @@ class Row:
     fault: str
     #: The figure that is asked for.
     asked: str
+    #: What is done, beyond what the fault says.
+    how: str = ""
     #: None: left to the work that builds it.
     body: Body | None
     left: str = ""
@@ -71,6 +73,7 @@ class Result:
 
     number: str
     fault: str
+    how: str
     asked: str
     verdict: Verdict
     figure: str = ""
@@ -87,7 +90,8 @@ def row(number: str, fault: str, asked: str, *, patience: float = 3600.0) -> Cal
     """Enter a function as a row."""
 
     def enter(body: Body) -> Body:
-        ROWS[number] = Row(number=number, fault=fault, asked=asked, body=body, patience=patience)
+        how = " ".join((body.__doc__ or "").split())
+        ROWS[number] = Row(number=number, fault=fault, asked=asked, how=how, body=body, patience=patience)
         return body
 
     return enter
@@ -138,6 +142,7 @@ class Campaign:
         return Result(
             number=row.number,
             fault=row.fault,
+            how=row.how,
             asked=row.asked,
             verdict=verdict,
             figure=figure,

@@ -15,12 +15,13 @@ PASSINGS = 20
 #: Seconds after which a daemon that has not passed its step so often, on a busy machine, dies all the same.
 PATIENCE = 20.0
 #: Messages a second.
-RATE = 300.0
+RATE = 200.0
 
 
 def _at_step(number: int, step: str) -> None:
     @row(str(number), f"SIGKILL when {step}", "lost 0")
     async def body(run: Run) -> Found:
+        """At one of its first passings, under load; the next life goes on under the same load."""
         kills, late = run.times(100, 1), 0
         async with load(run.folder) as on:
             await on.subscribe()
