@@ -30,7 +30,7 @@ def number(value: float, digits: int = 0) -> str:
 
 def of_systems(rows: Mapping[str, Row]) -> list[str]:
     """A line for each system, then what has to be known of it."""
-    others = [rows[name] for name in (systems.NODE_RED, systems.DRIVER, systems.ECHO)]
+    others = [rows.get(name) for name in (systems.NODE_RED, systems.DRIVER, systems.ECHO)]
     head = ["system", "keeps", "results/s", "x Node-RED", "x aiomqtt", "x echo", "CPU us", "p50 ms", "p99 ms", "MiB"]
     found = lines(
         head,
@@ -39,7 +39,7 @@ def of_systems(rows: Mapping[str, Row]) -> list[str]:
                 row.system.name,
                 "yes" if row.system.keeps else "no",
                 number(row.median("per_second")),
-                *(number(row.ratio(other, "per_second"), 2) for other in others),
+                *(number(row.ratio(other, "per_second") if other else math.nan, 2) for other in others),
                 number(row.median("cpu_us")),
                 number(row.median("p50_ms"), 2),
                 number(row.median("p99_ms"), 2),
