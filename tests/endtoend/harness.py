@@ -112,7 +112,8 @@ class Daemon:
         """Send a signal."""
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+            # Not its `send_signal`, which would reap a process that has just died behind the back of asyncio.
+            os.kill(self._process.pid, number)
 
     async def ended(self) -> int:
         """Wait for the end; the exit code."""
