@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from fp_events import codecs
 from fp_events.domain.errors import DaemonUnavailable
 from fp_events.runtime.commands import COMMANDS, CommandTable
+from fp_events.runtime.destinations import describer
 from fp_events.runtime.socket_door import ask
 
-from .building import folder_of, make_ledger
+from .building import folder_of, make_ledger, names_of
 
 if TYPE_CHECKING:
     from fp_events.config import Config
@@ -38,6 +39,7 @@ async def call(
         )
     await ledger.open()
     try:
-        return await CommandTable(ledger, None, codecs.state_to_json).call(command, arguments)
+        describe = describer(config.pipelines, codecs, names_of(config))
+        return await CommandTable(ledger, None, codecs.state_to_json, describe).call(command, arguments)
     finally:
         await ledger.close()

@@ -19,13 +19,14 @@ from .output import (
     Row,
     field,
     note,
+    safe,
     safe_block,
     show_facts,
     show_rows,
     show_value,
     to_json,
 )
-from .texts import ago, duration, outcome_style, size
+from .texts import ago, duration, outcome_style, size, until
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or a beginning of it that is unique.")]
 
@@ -35,15 +36,21 @@ def run_id(row: Row) -> str:
     return str(row["run_id"])
 
 
+def _outcome(row: Row) -> str:
+    """How a run ended, or where it is; with the time that it still waits."""
+    state = str(row.get("outcome") or row["state"])
+    return f"{state} {until(row['due_at'])}" if state == "waiting" else state
+
+
 #: How runs are listed.
 COLUMNS: Sequence[Column] = (
     field("run_id", title="run"),
     field("pipeline"),
-    Column("outcome", lambda row: str(row.get("outcome") or row["state"]), style=outcome_style),
+    Column("outcome", _outcome, style=lambda text: outcome_style(text.partition(" ")[0])),
     field("key"),
     field("attempt", title="attempts", right=True),
     Column("created", lambda row: ago(row["created_at"])),
-    Column("took", lambda row: duration(row.get("duration_s")), right=True),
+    Column("took", lambda row: duration(row["duration_s"]) if row["started_at"] else "", right=True),
     field("error"),
 )
 
@@ -78,25 +85,31 @@ def next_page(found: Mapping[str, Any], form: Format) -> None:
         note(f"more with --before {found['next']}")
 
 
-def show(context: typer.Context, run: RunArgument, form: FormatOption = Format.TABLE) -> None:
-    """Show one run: its message, its attempts, its error, its values."""
+def show(
+    context: typer.Context,
+    run: RunArgument,
+    payload: Annotated[bool, typer.Option("--payload", help="Print the message's payload too.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Show one run: its message, its attempts, its error, its values, and where they went."""
     invocation: Invocation = context.obj
-    show_run(call(invocation.config(), "runs.show", {"run_id": run}), form)
+    show_run(call(invocation.config(), "runs.show", {"run_id": run}), form, payload=payload)
 
 
-def show_run(found: Mapping[str, Any], form: Format) -> None:
-    """Print a run as `runs.show` returned it."""
+def show_run(found: Mapping[str, Any], form: Format, *, payload: bool = True) -> None:
+    """Print a run as `runs.show` returned it. JSON and YAML have the payload in any case."""
     if form is Format.IDS:
         print(run_id(found))
     elif form is not Format.TABLE:
         show_value(found, form=form)
     else:
         show_facts(_facts(found))
-        _show_message(found.get("message"))
+        _show_message(found.get("message"), payload=payload)
         _show_attempts(found.get("attempts") or ())
         if found.get("values") is not None:
             print("\nvalues")
             print(_indented(to_json(found["values"])))
+        _show_publications(found.get("publications") or ())
 
 
 def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -111,7 +124,15 @@ def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*facts, ("dead letter", "yes" if run.get("dead_letter") else ""), ("error", _text(run.get("error")))]
 
 
-def _show_message(message: Mapping[str, Any] | None) -> None:
+def _show_publications(rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        print("\npublished")
+    for row in rows:
+        reason = f" ({row['reason']})" if row["reason"] else ""
+        print(f"  {safe(row['topic'])}  {row['event_id']}  {row['state']}{safe(reason)}")
+
+
+def _show_message(message: Mapping[str, Any] | None, *, payload: bool) -> None:
     if message is None:
         return
     print("\nmessage")
@@ -120,10 +141,9 @@ def _show_message(message: Mapping[str, Any] | None) -> None:
     facts.append(("  size", size(message.get("size"))))
     facts += [("  properties", _text(message.get("properties") or None))]
     show_facts(facts)
-    payload = message.get("payload")
-    if payload is None:
-        payload = f"base64: {message.get('payload_base64', '')}"
-    print(_indented(payload))
+    if payload:
+        text = message.get("payload")
+        print(_indented(f"base64: {message.get('payload_base64', '')}" if text is None else text))
 
 
 def _show_attempts(attempts: Sequence[Mapping[str, Any]]) -> None:

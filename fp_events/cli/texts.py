@@ -29,6 +29,14 @@ def ago(moment: str | None, now: datetime | None = None) -> str:
     return f"{duration(max(passed, 0.0))} ago" if passed >= 0.001 else "now"
 
 
+def until(moment: str | None, now: datetime | None = None) -> str:
+    """``3.2 s`` to go to an ISO 8601 time; empty where it is over."""
+    if not moment:
+        return ""
+    left = (datetime.fromisoformat(moment) - (now or datetime.now(UTC))).total_seconds()
+    return duration(left) if left > 0 else ""
+
+
 def size(count: float | None) -> str:
     """``512 B``, ``1.5 KiB``, ``20 MiB``."""
     if count is None:

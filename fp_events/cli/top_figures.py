@@ -68,10 +68,10 @@ def _ended(row: Mapping[str, Any], outcomes: Iterable[str] | None = None) -> int
 
 
 def _latencies(pipeline: str, ended: Iterable[Mapping[str, Any]], within: float) -> Iterable[float]:
-    """Seconds from a run's making, or from when it was due, to its end; waits for retries are in it."""
+    """Seconds from a run's making, or from when it was due, to its end, where one attempt was enough."""
     now = datetime.now(UTC)
     for run in ended:
-        if run["pipeline"] != pipeline or run["finished_at"] is None:
+        if run["pipeline"] != pipeline or run["finished_at"] is None or run["attempt"] != 1:
             continue
         finished = datetime.fromisoformat(run["finished_at"])
         if (now - finished).total_seconds() <= within:

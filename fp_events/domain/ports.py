@@ -102,6 +102,9 @@ class Ledger(Protocol):
         With `max_bytes` no more follow once the payloads have reached it.
         """
 
+    async def publications(self, run_id: str) -> Sequence[StoredPublication]:
+        """What one run published and the broker has not confirmed, refused ones too, oldest first."""
+
     async def refused(self, *, limit: int) -> Sequence[StoredPublication]:
         """Publications that the broker refused, newest first."""
 

@@ -80,6 +80,10 @@ class MemoryLedger:
         rows = sorted(self._now.outbox.values(), key=lambda row: row.seq)
         return within([row for row in rows if not row.refused and row.seq > after_seq][:limit], max_bytes)
 
+    async def publications(self, run_id: str) -> Sequence[StoredPublication]:
+        """As Ledger.publications."""
+        return [row for row in self._now.outbox.values() if row.run_id == run_id]
+
     async def refused(self, *, limit: int) -> Sequence[StoredPublication]:
         """As Ledger.refused."""
         return [row for row in reversed(self._now.outbox.values()) if row.refused][:limit]

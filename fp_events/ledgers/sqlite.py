@@ -119,6 +119,10 @@ class SqliteLedger:
         """As Ledger.states."""
         return await self._now.live.ask(partial(reading.read_states, keys=list(keys)))
 
+    async def publications(self, run_id: str) -> Sequence[StoredPublication]:
+        """As Ledger.publications."""
+        return await self._now.listings.ask(partial(reading.read_publications, run_id=run_id))
+
     async def refused(self, *, limit: int) -> Sequence[StoredPublication]:
         """As Ledger.refused."""
         return await self._now.listings.ask(partial(reading.read_refused, limit=limit))

@@ -50,6 +50,12 @@ def read_unsent(
     return found
 
 
+def read_publications(db: sqlite3.Connection, run_id: str) -> list[StoredPublication]:
+    """As Ledger.publications. Reads the outbox through, which holds only what waits or was refused."""
+    rows = db.execute(f"{_OUTBOX} WHERE a.run_id = ? ORDER BY outbox.seq", (run_id,))
+    return [publication_of(row) for row in rows]
+
+
 def read_refused(db: sqlite3.Connection, limit: int) -> list[StoredPublication]:
     """As Ledger.refused."""
     rows = db.execute(f"{_OUTBOX} WHERE outbox.refused IS NOT NULL ORDER BY outbox.seq DESC LIMIT ?", (limit,))

@@ -13,6 +13,7 @@ from fp_events.domain.run import AttemptResult, Outcome
 from fp_events.domain.schedule import Schedule
 
 from .arguments import Arguments
+from .destinations import Describe
 from .scheduler import Scheduler
 
 #: Rows of one reply.
@@ -70,11 +71,19 @@ class Live(Protocol):
 class Desk:
     """Where a command is answered: the ledger, and the daemon where one runs."""
 
-    def __init__(self, ledger: Ledger, live: Live | None, state_to_json: Callable[[bytes], Any]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        live: Live | None,
+        state_to_json: Callable[[bytes], Any],
+        describe: Describe | None = None,
+    ) -> None:
         self.ledger = ledger
         #: None where no daemon runs and the ledger alone is open.
         self.live_or_none = live
         self.state_to_json = state_to_json
+        #: Where runs published to; None where the configuration is not known.
+        self.describe = describe
 
     @property
     def live(self) -> Live:

@@ -22,6 +22,7 @@ from .commands_runs import RUNS_COMMANDS
 from .commands_schedules import SCHEDULE_COMMANDS
 from .commands_state import STATE_COMMANDS
 from .commands_submit import SUBMIT_COMMANDS
+from .destinations import Describe
 
 __all__ = ["COMMANDS", "MOST", "Broken", "Command", "CommandTable", "Live"]
 
@@ -40,8 +41,14 @@ class Broken(CommandRefused):
 class CommandTable:
     """Answers commands; `live` is None where no daemon runs and the ledger alone is open."""
 
-    def __init__(self, ledger: Ledger, live: Live | None, state_to_json: Callable[[bytes], Any]) -> None:
-        self._desk = Desk(ledger, live, state_to_json)
+    def __init__(
+        self,
+        ledger: Ledger,
+        live: Live | None,
+        state_to_json: Callable[[bytes], Any],
+        describe: Describe | None = None,
+    ) -> None:
+        self._desk = Desk(ledger, live, state_to_json, describe)
 
     async def call(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one command; raises CommandRefused, UsageError or StorageError."""

@@ -7,6 +7,7 @@ from typing import Any
 from .arguments import Arguments
 from .choosing import LISTING, next_page, query_of
 from .command import Command, Desk
+from .destinations import publications
 from .views import run_row, run_whole
 
 
@@ -17,8 +18,10 @@ async def _list(desk: Desk, arguments: Arguments) -> dict[str, Any]:
 
 
 async def show(desk: Desk, arguments: Arguments) -> dict[str, Any]:
-    """One run, whole."""
-    return run_whole(await desk.run(arguments.needed("run_id")))
+    """One run, whole: cause, input, attempts, values, and where they went."""
+    run = await desk.run(arguments.needed("run_id"))
+    left = await desk.ledger.publications(run.run_id)
+    return {**run_whole(run), "publications": publications(run, left, desk.describe)}
 
 
 RUNS_COMMANDS = (

@@ -14,6 +14,7 @@ from .audit import Audit
 from .callbacks import Callbacks
 from .commands import CommandTable
 from .committer import Committer
+from .destinations import describer
 from .direct import DirectIntake
 from .health import DaemonHealth
 from .housekeeping import Housekeeping
@@ -143,7 +144,7 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         scheduler=scheduler,
         reloader=reloader,
     )
-    table = CommandTable(o.ledger, live, o.formats.state_to_json)
+    table = CommandTable(o.ledger, live, o.formats.state_to_json, describer(o.pipelines, o.formats, o.names))
     audit = Audit(o.log)
     door = MqttDoor(
         names=o.names,

@@ -48,8 +48,17 @@ def test_a_message_becomes_a_run_that_is_explained(fp: Fp) -> None:
     shown = fp("runs", "show", row["run_id"], "--json").json
     assert shown["values"] == {"total": {"source": "explained", "count": 1, "value": 2}}
     assert (shown["message"]["topic"], shown["message"]["payload"]) == ("in/explained", '{"value": 2}')
-    table = fp("runs", "show", row["run_id"]).out
-    assert all(word in table for word in ("in/explained", '{"value": 2}', "succeeded", '"count": 1', "message_id"))
+    table = fp("runs", "show", row["run_id"], "--payload").out
+    told = (
+        "in/explained",
+        '{"value": 2}',
+        "succeeded",
+        '"count": 1',
+        "message_id",
+        f"out/explained  {row['run_id']}:0  ",
+    )
+    assert all(word in table for word in told)
+    assert '{"value": 2}' not in fp("runs", "show", row["run_id"]).out
 
 
 def test_listings_come_as_table_json_yaml_and_ids(fp: Fp) -> None:
