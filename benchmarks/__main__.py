@@ -139,7 +139,8 @@ def show(given: argparse.Namespace, about: str, fsync: float, rows: Mapping[str,
     if ours:
         generator, sink = (min(passed[name] for passed in ours) for name in ("generator_us", "sink_us"))
         print(f"\nThe load itself costs {generator:.1f} us of CPU per message to send, {sink:.1f} to receive.")
-    print("\n" + "\n".join(table.of_goals(found)))
+    if found:
+        print("\n" + "\n".join(table.of_goals(found)))
 
 
 def save(given: argparse.Namespace, about: str, fsync: float, rows: Mapping[str, Row], found: list[Goal]) -> None:
