@@ -53,7 +53,9 @@ class ScheduleSettings(Block):
     }
 
     id: Annotated[str, _ID] | None = setting(
-        None, "Names the schedule in commands; one of its kind in the project.", shown="the pipeline's name; in `schedules`, `.1` and so on behind it"
+        None,
+        "Names the schedule in commands; one of its kind in the project.",
+        shown="the pipeline's name; in `schedules`, `.1` and so on behind it",
     )
     enabled: Annotated[bool, FLAG] = setting(True, "Whether it fires.")
     cron: Annotated[Any, _CRON] | None = setting(

@@ -164,18 +164,18 @@ CASES = (
     ),
     _pipeline(
         "two schedules of the same id",
-        "schedules:\n  - {id: daily, cron: '@daily', inputs: {value: 1, line: a}}\n  - {id: daily, interval: 2h, inputs: {value: 1, line: a}}\n",
+        "schedules:\n  - {id: daily, cron: '@daily', inputs: {reading: 1.0, line: a}}\n  - {id: daily, interval: 2h, inputs: {reading: 1.0, line: a}}\n",
         "error: conf/pipelines/alerts.yml:11: schedules[1]: the schedule at conf/pipelines/alerts.yml:10 has the id 'daily' too; give one of them an `id` of its own",
     ),
     _pipeline(
         "a schedule that leaves an input empty",
-        "schedule:\n  interval: 2h\n",
-        "error: conf/pipelines/alerts.yml:9: schedule 'alerts' starts runs without input 'value', which nothing fills; add `value` to the schedule's `inputs`, to `run.inputs` or `params`, or give it a default",
+        "schedule:\n  interval: 2h\n  inputs: {reading: 90.0}\n",
+        "error: conf/pipelines/alerts.yml:9: schedule 'alerts' starts runs without input 'line', which nothing fills; add `line` to the schedule's `inputs`, to `run.inputs` or `params`, or give it a default",
     ),
     _pipeline(
         "a schedule that fills what no function takes",
-        "schedule:\n  interval: 2h\n  inputs: {vale: 1}\n",
-        "error: conf/pipelines/alerts.yml:9: schedule 'alerts' fills 'vale', which is no input of the pipeline; did you mean 'value'?",
+        "schedule:\n  interval: 2h\n  inputs: {reading: 90.0, line: a, lin: b}\n",
+        "error: conf/pipelines/alerts.yml:9: schedule 'alerts' fills 'lin', which is no input of the pipeline; did you mean 'line'?",
     ),
     _pipeline(
         "an exception that cannot be imported",
