@@ -83,5 +83,6 @@ def held_bytes(message: Message) -> int:
     properties = message.properties
     if properties is not NO_PROPERTIES:
         size += PROPERTIES_OVERHEAD + len(properties.correlation_data or b"")
+        size += len(properties.content_type or "") + len(properties.response_topic or "")
         size += sum(PAIR_OVERHEAD + len(name) + len(value) for name, value in properties.user)
     return size

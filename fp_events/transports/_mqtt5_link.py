@@ -106,7 +106,8 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         self._began = 0.0
         #: QoS 2 messages that were delivered and not acknowledged.
         self._open: set[int] = set()
-        self._to_forget: list[int] = []
+        #: Released and not forgotten yet; each once, however often the broker says so.
+        self._to_forget: dict[int, None] = {}
         self._release_due = asyncio.Event()
 
     # -- life
@@ -354,7 +355,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         if sender is None:
             raise ProtocolViolation(PROTOCOL_ERROR, "an acknowledgement before the CONNACK")
         if kind == PUBREL:
-            self._to_forget.append(packet_id)
+            self._to_forget[packet_id] = None
             self._release_due.set()
         elif kind == PUBREC and code < 0x80:
             if sender.release(packet_id):
@@ -372,7 +373,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         while True:
             await self._release_due.wait()
             self._release_due.clear()
-            packet_ids, self._to_forget = self._to_forget, []
+            packet_ids, self._to_forget = list(self._to_forget), {}
             await self._once.forget(packet_ids)
             self._queue(_answers([_PUBCOMP | packet_id for packet_id in packet_ids]))
 
