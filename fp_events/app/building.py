@@ -118,7 +118,10 @@ def handler_loader(config: Config, plans: Catalogue, *, publishes: bool = True) 
         handler = made.get(ref.pipeline)
         if handler is None:
             pipeline = pipeline_of(config, ref.pipeline)
-            handler = PipelineHandler(pipeline, plans, codecs, partial(names.result, ref.pipeline), publishes=publishes)
+            topic = partial(names.result, ref.pipeline)
+            handler = PipelineHandler(
+                pipeline, plans, codecs, topic, publishes=publishes, commands=names.control.removesuffix("+")
+            )
             made[ref.pipeline] = handler
         return handler
 

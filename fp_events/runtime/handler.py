@@ -71,13 +71,18 @@ class PipelineHandler:
         result_topic: Callable[[str], str],
         *,
         publishes: bool = True,
+        commands: str = "",
     ) -> None:
-        """`result_topic`: where a node's value goes that names no topic. Without `publishes` nothing goes anywhere."""
+        """`result_topic`: where a node's value goes that names no topic. Without `publishes` nothing goes anywhere.
+
+        `commands`: how topics begin that no message may choose for a result.
+        """
         self._pipeline = pipeline
         self._plans = plans
         self._formats = formats
         self._result_topic = result_topic
         self._publishes = publishes
+        self._commands = commands
         self._decoders = tuple(formats.decoder(trigger.format) for trigger in pipeline.triggers)
         self._default = self._compile(plans.plan(pipeline), pipeline.final_vars)
         #: Some node of the plan awaits.
@@ -117,7 +122,7 @@ class PipelineHandler:
         computed = set(plan.outputs) if self._publishes else set()
         facts = (("pipeline", pipeline.name), ("version", plan.ref.version))
         outputs = tuple(
-            CompiledOutput(output, self._result_topic(output.node), self._formats, facts)
+            CompiledOutput(output, self._result_topic(output.node), self._formats, facts, commands=self._commands)
             for output in pipeline.outputs
             if output.node in computed
         )

@@ -10,7 +10,7 @@ from fp_events.domain.known_topics import needs_captures_only, topics_of
 from fp_events.domain.message import Properties, Publication
 from fp_events.domain.pipeline import Output
 from fp_events.domain.run import Attempt
-from fp_events.domain.templates import parse_topic
+from fp_events.domain.templates import Template, TemplateError, parse_topic
 
 from .formats import Formats
 
@@ -20,8 +20,19 @@ _JSON = "application/json"
 class CompiledOutput:
     """One output of a pipeline."""
 
-    def __init__(self, output: Output, topic: str, formats: Formats, facts: tuple[tuple[str, str], ...] = ()) -> None:
-        """`topic`: where its values go if it names no topic. `facts`: user properties of each publication."""
+    def __init__(
+        self,
+        output: Output,
+        topic: str,
+        formats: Formats,
+        facts: tuple[tuple[str, str], ...] = (),
+        *,
+        commands: str = "",
+    ) -> None:
+        """`topic`: where its values go if it names no topic. `facts`: user properties of each publication.
+
+        `commands`: how topics begin that no message may choose.
+        """
         self._facts = facts
         self.node = output.node
         self.each = output.each
@@ -31,6 +42,7 @@ class CompiledOutput:
         self._expiry = None if output.expires_after is None else max(1, round(output.expires_after))
         self._encode = formats.encode
         self._template = parse_topic(output.topic) if output.topic else None
+        self._commands = commands if self._template is not None and _may_begin(self._template, commands) else ""
         #: It fills placeholders with more than captures.
         self.needs_scope = self._template is not None and not needs_captures_only(self._template)
         self._topic_of = (
@@ -51,6 +63,8 @@ class CompiledOutput:
                 topic = self._topic_of(attempt.captures)
             else:
                 topic = self._template.render_topic({**scope, "value": value})
+            if self._commands and topic.startswith(self._commands):
+                raise TemplateError("the message chose a topic of commands, which takes no results")
             payload, content_type = self._encode(value, nan=self._nan)
         except FpEventsError as error:
             error.where = error.where or f"output '{self.node}'"
@@ -83,3 +97,10 @@ class CompiledOutput:
             kind = type(value).__name__
             raise TypeError(f"output '{self.node}': `each: true` needs a list, and the node returned {kind}")
         return (item for item in value if item is not None)
+
+
+def _may_begin(template: Template, commands: str) -> bool:
+    """Whether what fills the template could make a topic that begins with `commands`."""
+    literal = template.text.partition("{")[0]
+    filled = bool(template.placeholders)
+    return bool(commands) and filled and (commands.startswith(literal) or literal.startswith(commands))
