@@ -167,7 +167,7 @@ ENVIRONMENT: dict[str, tuple[dict[str, str], str]] = {
     ),
     "inside JSON": (
         {"FP_EVENTS_PIPELINES__A__TRIGGERS": '[{"topic": "a", "qos": "1"}]'},
-        "environment FP_EVENTS_PIPELINES__A__TRIGGERS: triggers[0].qos: expected a whole number from 0 to 1, got '1'",
+        "environment FP_EVENTS_PIPELINES__A__TRIGGERS: triggers[0].qos: expected a whole number from 0 to 2, got '1'",
     ),
 }
 
