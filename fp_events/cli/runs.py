@@ -150,7 +150,10 @@ def _show_attempts(attempts: Sequence[Mapping[str, Any]]) -> None:
     for attempt in attempts:
         node = f" in node {attempt['node']}" if attempt.get("node") else ""
         took = duration(attempt.get("duration_s"))
-        print(f"\nattempt {attempt['number']}: {attempt['ended']}{node} after {took}, version {attempt.get('version')}")
+        after = attempt.get("delay_s")
+        then = "" if after is None else f"; the next one {duration(after)} later"
+        version = attempt.get("version")
+        print(f"\nattempt {attempt['number']}: {attempt['ended']}{node} after {took}, version {version}{then}")
         print(_indented(attempt.get("traceback") or attempt.get("error") or ""))
 
 

@@ -68,7 +68,7 @@ def run_whole(run: StoredRun) -> dict[str, Any]:
         "request": {name: value for name, value in request.items() if name != "schedule"} if request else None,
         "replay_of": request.get("replay_of") if request else None,
         "message": None if run.message is None else _message(run.message),
-        "attempts": [_attempt(attempt) for attempt in run.attempts],
+        "attempts": [_attempt(attempt, _next_at(run, index)) for index, attempt in enumerate(run.attempts)],
         "values": json.loads(run.values) if run.values else None,
     }
 
@@ -124,8 +124,20 @@ def _payload(payload: bytes) -> dict[str, str]:
         return {"payload_base64": base64.b64encode(payload).decode()}
 
 
-def _attempt(attempt: StoredAttempt) -> dict[str, Any]:
+def _next_at(run: StoredRun, index: int) -> datetime | None:
+    """When the attempt after `run.attempts[index]` began, or is due; None where there is none."""
+    if index + 1 < len(run.attempts):
+        return run.attempts[index + 1].facts.started_at
+    if run.attempts[index].number < run.attempt:
+        return run.started_at
+    return run.due_at
+
+
+def _attempt(attempt: StoredAttempt, next_at: datetime | None) -> dict[str, Any]:
     facts = attempt.facts
+    delay = None
+    if next_at is not None:
+        delay = max(0.0, (next_at - facts.started_at).total_seconds() - facts.duration)
     return {
         "number": attempt.number,
         "ended": facts.ended,
@@ -133,6 +145,7 @@ def _attempt(attempt: StoredAttempt) -> dict[str, Any]:
         "node": facts.failure.node if facts.failure else None,
         "started_at": moment(facts.started_at),
         "duration_s": facts.duration,
+        "delay_s": None if delay is None else round(delay, 3),
         "version": facts.version,
         "traceback": facts.failure.traceback if facts.failure else None,
     }

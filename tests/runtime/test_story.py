@@ -91,3 +91,22 @@ async def test_what_waits_is_unsent_and_a_dead_letter_has_its_topic(house: House
     (row,) = (await table.call("runs.show", {"run_id": unsent}))["publications"]
     assert ("out/work", "refused", True) == (row["topic"], row["state"], bool(row["reason"]))
     await house.ledger.close()
+
+
+async def test_attempts_are_told_with_what_they_waited(house: House) -> None:
+    """The pause before the next one, also while that is still to come."""
+    house.pipeline(run={"max_retries": 3, "retry_delay": 0.1})
+    async with house.serving() as daemon:
+        house.publish("in/work", 1, "fail", "fail", "ok")
+        await daemon.outcomes(1)
+        attempts = (await daemon.ask("runs.show", run_id=daemon.ended[0].run_id))["attempts"]
+        assert [1, 2] == [attempt["number"] for attempt in attempts]
+        assert all(0.1 <= attempt["delay_s"] < 5 for attempt in attempts)
+        house.pipeline(run={"max_retries": 3, "retry_delay": 60})
+        await daemon.ask("reload")
+        house.publish("in/work", 2, "fail")
+        status = await daemon.asked(lambda status: status["pipelines"][0]["waiting"] == 1)
+        assert status["pipelines"][0]["running"] == 0
+        (run,) = (await daemon.ask("runs.list", state="waiting"))["runs"]
+        (attempt,) = (await daemon.ask("runs.show", run_id=run["run_id"]))["attempts"]
+        assert 50 < attempt["delay_s"] <= 61
