@@ -27,8 +27,7 @@ def fires_in(row: Row, now: datetime | None = None) -> str:
     """``in 3 h 12 min, Mon 23 Nov 05:00 Europe/Berlin``; nothing for one that does not fire."""
     if row["next_fire_at"] is None:
         return ""
-    left = (datetime.fromisoformat(row["next_fire_at"]) - (now or datetime.now(UTC))).total_seconds()
-    return f"{_until(left)}, {at(row['next_fire_at'], row['timezone'], now)}"
+    return f"{until(row['next_fire_at'], now)}, {at(row['next_fire_at'], row['timezone'], now)}"
 
 
 def at(moment: str, zone: str, now: datetime | None = None) -> str:
@@ -39,7 +38,9 @@ def at(moment: str, zone: str, now: datetime | None = None) -> str:
     return f"{local:%a} {local.day} {local:%b}{f' {local.year}' if far else ''} {clock} {zone}"
 
 
-def _until(seconds: float) -> str:
+def until(moment: str, now: datetime | None = None) -> str:
+    """``in 3 h 12 min``; ``now`` for what is due."""
+    seconds = (datetime.fromisoformat(moment) - (now or datetime.now(UTC))).total_seconds()
     if seconds < 1:
         return "now"
     minutes, rest = divmod(int(seconds), 60)

@@ -12,6 +12,7 @@ from fp_events.domain.errors import UsageError
 from .daemon import call
 from .invocation import Invocation
 from .output import Column, Format, FormatOption, Row, field, show_facts, show_rows, show_value, warn
+from .schedule_texts import until
 from .texts import ago, duration, outcome_style, plural, size
 
 #: MQTT's first reason code that says no (MQTT 5, 3.9.3).
@@ -67,10 +68,18 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("ledger", f"{ledger['path']}, {size(ledger['size_bytes'])}"),
         ("messages", f"{totals['received']} received, {totals['received_per_s']:.1f}/s"),
         ("runs", f"{totals['finished']} finished, {totals['finished_per_s']:.1f}/s, {totals['pending']} pending"),
+        ("schedules", _schedules(found["schedules"])),
         ("loop", _loop(found["loop"])),
         ("ledger writer", _writer(found["ledger_writer"])),
         ("draining", "yes" if found["draining"] else ""),
     ]
+
+
+def _schedules(schedules: Mapping[str, Any]) -> str:
+    if not schedules["count"]:
+        return ""
+    following = f", the next {until(schedules['next_fire_at'])}" if schedules["next_fire_at"] else ""
+    return f"{schedules['count']}, {schedules['fired']} fired since the start{following}"
 
 
 def _loop(loop: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ from .schedule_book import Rows, ScheduleBook
 
 #: Seconds between two looks at the clock, at the most.
 LOOK = 1.0
-#: Schedules fired by one transaction.
+#: Runs of one transaction, but for the last schedule's, which all are: `max_missed` bounds them.
 PART = 1_000
 #: Seconds by which a fire may be late before the log says so.
 LATE = 10.0
@@ -158,7 +158,7 @@ class Scheduler:
             now = self.clock()
             runs: list[NewRun] = []
             moves: list[ScheduleFired] = []
-            while self._heap and self._heap[0][0] <= now and len(moves) < PART:
+            while self._heap and self._heap[0][0] <= now and len(runs) < PART:
                 _, name = heapq.heappop(self._heap)
                 stored = self.book.rows[name]
                 found = due(stored, now)
