@@ -398,11 +398,18 @@ async def test_sync_reads_the_files_again(house: House, clock: Clock) -> None:
     report(house, schedules=[{"id": "old", "interval": "5m", "inputs": {"n": 2}}])
     async with serving(house, clock) as daemon:
         unchanged = await daemon.ask("schedules.sync")
-        report(house, schedule={"interval": "7m", "inputs": {"n": 1}}, schedules=[{"id": "new", "cron": "@daily"}])
+        report(
+            house,
+            schedule={"interval": "7m", "inputs": {"n": 1}},
+            schedules=[{"id": "new", "cron": "@daily", "inputs": {"n": 2}}],
+        )
         found = await daemon.ask("schedules.sync")
 
         assert [] == unchanged["added"] + unchanged["changed"] + unchanged["removed"]
         assert (["new"], ["report"], ["old"]) == (found["added"], found["changed"], found["removed"])
+        report(house, schedule={"interval": "9m"})
+        with pytest.raises(CommandRefused, match="starts runs without input 'n'"):
+            await daemon.ask("schedules.sync")
         clock.move(minutes=7)
         await daemon.outcomes(1)
 
