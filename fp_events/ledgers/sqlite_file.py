@@ -43,7 +43,7 @@ class Lock:
     def take(self) -> None:
         """Raises LedgerHeld at once where another process has it, StorageError where there can be no lock."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise unusable(self._path, error) from error
         try:
@@ -74,8 +74,22 @@ def _pid(text: bytes) -> int | None:
     return int(text) if text.strip().isdigit() else None
 
 
+def make_private(path: Path) -> None:
+    """Make the file, empty and for its owner alone, where it is missing: it will hold payloads.
+
+    SQLite would let everybody read it; the files beside it (``-wal``, ``-shm``) take after it. Raises StorageError.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise unusable(path, error) from error
+
+
 def connect(path: Path, *, synchronous: Literal["full", "normal"] = "full") -> sqlite3.Connection:
     """The connection that writes and copies the log into the file. The file may be missing."""
+    make_private(path)
     return _connect(
         path,
         f"{path.absolute().as_uri()}?mode=rwc",

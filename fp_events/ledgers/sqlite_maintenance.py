@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fp_events.domain.errors import LedgerCorrupt, StorageError
 
-from .sqlite_file import Lock, connect, connect_reader, opening_error, unusable
+from .sqlite_file import Lock, connect, connect_reader, make_private, opening_error, unusable
 from .sqlite_open import check_header, check_identity
 
 # What must hold beside SQLite's own structure: a query that counts exceptions, and what they are.
@@ -108,6 +108,7 @@ def backup(path: Path, target: Path) -> int:
         with closing(connect_reader(path)) as db:
             check_identity(db, path)
             db.execute("PRAGMA query_only = OFF")  # else SQLite refuses to write the copy, too
+            make_private(target)
             db.execute("VACUUM INTO ?", (str(target),))
     return make_durable(target)
 

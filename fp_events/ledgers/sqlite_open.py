@@ -13,7 +13,7 @@ from fp_events.domain.records import Opened
 from fp_events.domain.run import RunState
 
 from .rules import Counts
-from .sqlite_file import corrupt, unusable
+from .sqlite_file import corrupt, make_private, unusable
 from .sqlite_rows import micros
 from .sqlite_schema import APPLICATION_ID, MIGRATIONS
 from .sqlite_write import write_counts
@@ -31,7 +31,7 @@ CHECKED_SIZE = 256 * 1024 * 1024
 def prepare_folder(path: Path) -> None:
     """Make the folder. Raises StorageError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise unusable(path.parent, error) from error
 
@@ -115,6 +115,7 @@ def migrate(db: sqlite3.Connection, path: Path, version: int, migrations: Sequen
 
 def _keep_copy(db: sqlite3.Connection, path: Path, version: int) -> None:
     target = path.with_name(f"{path.name}.v{version}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.backup")
+    make_private(target)
     db.execute("VACUUM INTO ?", (str(target),))
 
 

@@ -17,6 +17,8 @@ from fp_events.domain.records import Batch, StateWrite
 from fp_events.domain.run import RunState
 from fp_events.ledgers import sqlite_open
 from fp_events.ledgers.sqlite import SqliteLedger
+from fp_events.ledgers.sqlite_maintenance import backup
+from fp_events.ledgers.sqlite_recover import recover
 from fp_events.ledgers.sqlite_schema import APPLICATION_ID, MIGRATIONS
 from tests.support import require_program
 
@@ -279,3 +281,26 @@ async def test_the_promise_of_each_setting(tmp_path: Path) -> None:
         calls[synchronous] = trace.read_text().count("sync(")
 
     assert calls["full"] - calls["normal"] >= 50
+
+
+async def test_nobody_else_reads_what_it_holds(tmp_path: Path) -> None:
+    """The file, what SQLite puts beside it, a backup, a recovered copy, and the folder that it makes."""
+    path = tmp_path / "made" / "ledger.db"
+    before = os.umask(0o022)
+    try:
+        ledger = SqliteLedger(path)
+        await ledger.open()
+        await ledger.commit(accepted("r1"))
+        backup(path, tmp_path / "copy.db")
+        beside = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+        await ledger.close()
+        recover(path, tmp_path / "recovered.db")
+    finally:
+        os.umask(before)
+
+    assert beside == dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"), 0o600)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("made", "copy.db", "recovered.db")] == [
+        0o700,
+        0o600,
+        0o600,
+    ]
