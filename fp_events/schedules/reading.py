@@ -12,7 +12,7 @@ from fp_events.domain.schedule import Coalesce, Expression, Kind, ScheduleSpec
 
 from . import cron_text
 from .cron_fields import read_fields
-from .rules import rule_of
+from .rules import Rule, rule_of
 from .zones import instant_of, zone_of
 
 #: Seconds: a pace that a ledger on a slow disk keeps up with, and ten years.
@@ -20,6 +20,8 @@ SHORTEST: Final = 1.0
 LONGEST: Final = 10 * 366 * 24 * 3600.0
 #: Runs that one return from a long absence may make.
 MOST_MISSED: Final = 10_000
+#: Instants that are compared with the jitter: it must not bring two of them out of order.
+_LOOKED_AT: Final = 200
 
 _UNITS: Final = {"weeks": 604800.0, "days": 86400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 
@@ -133,7 +135,17 @@ def _check(spec: ScheduleSpec) -> None:
     first = rule.next(beginning)
     if first is None and spec.kind != "date" and spec.end_at is None:
         raise ValueError("the rule has no time after its start")
-    second = None if first is None else rule.next(first)
-    if first is not None and second is not None and spec.jitter >= (second - first).total_seconds():
-        between = (second - first).total_seconds()
-        raise ValueError(f"a `jitter` of {spec.jitter:g} s is not shorter than the {between:g} s between two fires")
+    if spec.jitter and first is not None and (shortest := _shortest(rule, first)) <= spec.jitter:
+        raise ValueError(f"a `jitter` of {spec.jitter:g} s is not shorter than the {shortest:g} s between two fires")
+
+
+def _shortest(rule: Rule, at: datetime) -> float:
+    """Seconds between two instants that follow each other, the least of the first ones."""
+    shortest = inf
+    for _ in range(_LOOKED_AT):
+        following = rule.next(at)
+        if following is None:
+            break
+        shortest = min(shortest, (following - at).total_seconds())
+        at = following
+    return shortest

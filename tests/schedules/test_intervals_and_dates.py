@@ -94,6 +94,10 @@ def test_nothing_fires_outside_start_and_end(given: dict[str, Any]) -> None:
         ({"cron": "@daily", "interval": 60}, "both `cron` and `interval` are given: keep one of them"),
         ({"interval": 60, "start": "2026-01-02", "end": "2026-01-01"}, "`end` is before `start`"),
         ({"interval": 60, "jitter": 60.0}, "a `jitter` of 60 s is not shorter than the 60 s between two fires"),
+        (
+            {"cron": "0 5,23 * * *", "jitter": 36000.0},
+            "a `jitter` of 36000 s is not shorter than the 21600 s between two fires",
+        ),
         ({"cron": {"year": 2020}, "start": "2026-01-01"}, "the rule has no time after its start"),
     ],
 )
