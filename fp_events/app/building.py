@@ -92,14 +92,27 @@ def _exactly_once_problems(config: Config, enabled: Sequence[Pipeline]) -> Itera
 
 
 def _control_problems(config: Config) -> Sequence[Problem]:
-    """What is wrong with the key of commands by MQTT."""
-    from fp_events.config import control_key
+    """What is wrong with the key of commands by MQTT, and with the names of those that are taken."""
+    from difflib import get_close_matches
 
+    from fp_events.config import control_key
+    from fp_events.runtime.commands import COMMANDS
+
+    problems = [
+        Problem(
+            what=f"control.commands: there is no command '{name}'",
+            where=config.origin(f"control.commands[{index}]"),
+            mend=f"did you mean '{near[0]}'?" if near else "docs/commands.md lists them",
+        )
+        for index, name in enumerate(config.control.commands)
+        if name not in COMMANDS
+        for near in [get_close_matches(name, COMMANDS, n=1)]
+    ]
     try:
         control_key(config)
     except ConfigError as error:
-        return error.problems
-    return ()
+        problems.extend(error.problems)
+    return problems
 
 
 def spec_of(pipeline: Pipeline, plan: Plan) -> ExecutorSpec:

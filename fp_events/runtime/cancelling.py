@@ -44,8 +44,9 @@ async def stop(runner: Runner, entry: Entry) -> Stopped:
         async with asyncio.timeout(PATIENCE):
             outcome, result = await ended
     except TimeoutError:
-        return Stopped(was=was, outcome=None)
-    return Stopped(was=was, outcome=outcome, abandoned=result is not None and result.abandoned)
+        return Stopped(pipeline=entry.pipeline, was=was, outcome=None)
+    abandoned = result is not None and result.abandoned
+    return Stopped(pipeline=entry.pipeline, was=was, outcome=outcome, abandoned=abandoned)
 
 
 async def strike(desk: Desk, runs: Sequence[StoredRun]) -> frozenset[str]:

@@ -115,6 +115,7 @@ class Desk:
 class Stopped:
     """What came of cancelling one run that was held."""
 
+    pipeline: str
     #: `queued`, `waiting` or `running`.
     was: str
     #: None: it has not ended yet.

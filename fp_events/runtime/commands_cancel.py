@@ -50,10 +50,17 @@ async def _cancel_one(desk: Desk, name: str, answer: _Answer) -> None:
     except UsageError as error:
         answer.refuse(name, str(error))
         return
-    if run is None:
-        answer.refuse(name, "there is no such run")
-        return
     live = desk.live_or_none
+    if run is None:
+        # One of a trigger that does not save its messages.
+        unsaved = await live.cancel(name) if live is not None else None
+        if unsaved is None or unsaved.outcome is not Outcome.CANCELLED:
+            answer.refuse(name, "there is no such run" if unsaved is None else "it has ended already")
+        else:
+            answer.cancelled.append(
+                {"run_id": name, "pipeline": unsaved.pipeline, "was": unsaved.was, "abandoned": unsaved.abandoned}
+            )
+        return
     stopped = await live.cancel(run.run_id) if live is not None else None
     if stopped is None:
         # It may have ended since it was read.

@@ -206,3 +206,19 @@ async def test_what_a_killed_daemon_left_running_is_cancelled_in_the_ledger(hous
     async with house.serving() as daemon:
         assert "cancelled" == await outcome(daemon, run_id)
         assert 0 == (await daemon.ask("status"))["totals"]["pending"]
+
+
+@pytest.mark.parametrize("acknowledge", ["when_received", "when_executed"])
+async def test_a_run_that_the_ledger_does_not_know_is_cancelled(house: House, acknowledge: str) -> None:
+    """Of a trigger that does not save its messages; the next message is served."""
+    mapping = {"n": "payload.n", "do": "payload.do ?? null"}
+    house.pipeline(triggers=[{"topic": "in/work", "map": mapping, "acknowledge": acknowledge}])
+    house.project(events={"status": "all"})
+    async with house.serving() as daemon:
+        house.publish("in/work", 1, "gate")
+        await house.steering.gates[1].entered()
+        await daemon.until(lambda: house.published("fp/house/events/work/started"))
+        run_id = house.published("fp/house/events/work/started")[0]["run_id"]
+        assert ({run_id: "running"}, {}) == await cancel(daemon, run_id)
+        house.publish("in/work", 2)
+        assert ["cancelled", "succeeded"] == await daemon.outcomes(2)
