@@ -21,6 +21,8 @@ from .proxy import Proxy, proxy
 ROOT = Path(__file__).parents[1]
 #: Seconds that the rest of a load may take to come through, counted from the last result.
 SETTLING = 25
+#: Messages without a result that are too many, and seconds that they may take.
+BEHIND, CATCHING_UP = 2_000, 120
 
 PROJECT = """\
 name: faults
@@ -112,6 +114,19 @@ class Load:
         await self._publisher.wait()
         self._publisher = None
         self._first = max(acknowledged(self.log), default=-1) + 1
+
+    async def catch_up(self) -> None:
+        """Where much has piled up, let a daemon live until it has not: one that always dies early gets nowhere."""
+        if self._behind() < BEHIND:
+            return
+        await self.daemon.start()
+        async with asyncio.timeout(CATCHING_UP):
+            while self._behind() > BEHIND // 10:
+                await asyncio.sleep(0.1)
+        await self.daemon.kill()
+
+    def _behind(self) -> int:
+        return self.acknowledged() - len({payload for _, payload, _ in self.sink.messages})
 
     async def until_results(self, count: int, patience: float = 20.0) -> None:
         """Wait until the sink has so many more messages than now."""

@@ -27,6 +27,7 @@ def _at_step(number: int, step: str) -> None:
             await on.subscribe()
             await on.publish(rate=RATE)
             for _ in range(kills):
+                await on.catch_up()
                 await on.daemon.start(until="", environ={VARIABLE: f"{step}:{run.rng.randint(1, PASSINGS)}"})
                 late += not await _died(on, PATIENCE)
             found = await _counted(on, kills)
@@ -40,7 +41,7 @@ for _number, _step in enumerate(STEPS, start=1):
 
 @row("random", "SIGKILL at random times under load", "lost 0")
 async def at_random_times(run: Run) -> Found:
-    """From the moment of its start: also while it recovers."""
+    """Up to 1.5 s after it has connected; each fourth time, after its process was started."""
     kills = run.times(200, 3)
     async with load(run.folder) as on:
         await killed_at_random(run, on, kills)
@@ -48,12 +49,13 @@ async def at_random_times(run: Run) -> Found:
 
 
 async def killed_at_random(run: Run, on: Load, kills: int, *, rate: float = RATE, qos: int = 1) -> None:
-    """Kill it so often while messages come; they go on coming."""
+    """Kill it so often while messages come, each fourth time while it starts; they go on coming."""
     await on.subscribe()
     await on.publish(rate=rate, qos=qos)
-    for _ in range(kills):
-        await on.daemon.start(until="")
-        await _died(on, run.rng.uniform(0.2, 2.5))
+    for number in range(kills):
+        await on.catch_up()
+        await on.daemon.start(until="" if number % 4 == 3 else "connected")
+        await _died(on, run.rng.uniform(0.0, 1.5))
 
 
 async def _counted(on: Load, kills: int) -> Found:
