@@ -33,7 +33,7 @@ from .schedule_book import Rows, ScheduleBook
 #: Seconds between two looks at the clock, at the most.
 LOOK = 1.0
 #: Runs of one transaction, but for the last schedule's, which all are: `max_missed` bounds them.
-PART = 1_000
+PART = 250
 #: Seconds by which a fire may be late before the log says so.
 LATE = 10.0
 
