@@ -74,6 +74,16 @@ CASES = (
         "error: conf/project.yml:4: control.allow: there is no pipeline 'alrets'; there are: alerts",
     ),
     _project(
+        "`control.commands` with a command that is not there",
+        "name: plant\ncontrol:\n  mqtt: true\n  commands: [status, runs.cancle]\n",
+        "error: conf/project.yml:4: control.commands: there is no command 'runs.cancle'; did you mean 'runs.cancel'?",
+    ),
+    _project(
+        "a key for signed commands that is too short",
+        "name: plant\ncontrol:\n  mqtt: true\n  hmac_key: ${KEY:-secret}\n",
+        "error: conf/project.yml:4: control.hmac_key: the key is shorter than 16 bytes; make one with `openssl rand -hex 32`",
+    ),
+    _project(
         "a password file that is not there",
         "name: plant\nmqtt:\n  url: mqtt://127.0.0.1:1\n  username: plant\n  password_file: secrets/mqtt\n",
         "error: conf/project.yml:5: mqtt.password_file: the file secrets/mqtt cannot be used: No such file or directory; correct the path, or the file's owner and mode",

@@ -160,10 +160,16 @@ REQUESTS = (
         says="run: input 'line' of 'alerts' may not be given by MQTT; name it under control.allow.alerts.inputs",
     ),
     BadRequest(
+        wrong="a control request for something that is not available",
+        command="run",
+        payload=b'{"pipeline": "alerts", "executor": "ray", "sent_at": <now>}',
+        says="run: 'executor' is not available in this version; leave it out",
+    ),
+    BadRequest(
         wrong="a control command that there is not",
         command="reboot",
         payload=b"{}",
-        says="unknown command 'reboot'; known are status, run, pause, resume, runs.list, runs.show, dlq.list, dlq.show, dlq.retry, dlq.purge, state.list, state.show, state.reset",
+        says="unknown command 'reboot'; known are status, pause, resume, reload, runs.wait, run, runs.list, runs.show, runs.cancel, runs.retry, runs.replay, runs.purge, dlq.list, dlq.show, dlq.retry, dlq.purge, state.list, state.show, state.reset, schedules.list, schedules.show, schedules.add, schedules.pause, schedules.resume, schedules.remove, schedules.sync",
     ),
 )
 
