@@ -45,12 +45,22 @@ class Aim:
         )
         self._reads = self._key is not None or self._identity is not None
         self.queue = lane.queues[target.index]
-        #: Runs of the burst in hand that are claimed as they are accepted; the lane does not know of them yet.
-        self.ahead = 0
+        #: Number of the burst in hand.
+        self.burst = 0
+        #: Runs of it that are claimed as they are accepted; the lane does not know of them yet.
+        self._ahead = 0
+        #: And how many more without a key may be.
+        self._room = 0
+        self._may_start = False
 
-    def run(
-        self, message: Message, captures: Mapping[str, str], now: float, *, may_start: bool
-    ) -> tuple[NewRun, Entry]:
+    def begin(self, burst: int, *, may_start: bool) -> None:
+        """A new burst: nothing of it is claimed yet."""
+        self.burst = burst
+        self._may_start = may_start
+        self._ahead = 0
+        self._room = self._lane.room(self.queue) if may_start else 0
+
+    def run(self, message: Message, captures: Mapping[str, str], now: float) -> tuple[NewRun, Entry]:
         """The run of a message, for the ledger and for memory. `now`: on the monotonic clock."""
         self.queue.received += 1
         self.queue.last_message = now
@@ -59,9 +69,12 @@ class Aim:
         key = self._one_key
         if self._reads:
             key, identity = self._read(message, captures, identity)
-        starts = may_start and self._lane.may_start(self.queue, key, self.ahead)
+        if key is None:
+            starts = self._room > self._ahead
+        else:
+            starts = self._may_start and self._lane.may_start(self.queue, key, self._ahead)
         if starts:
-            self.ahead += 1
+            self._ahead += 1
         created = message.received_at
         expires_in = self._expires_after
         if properties.message_expiry is not None:

@@ -129,8 +129,11 @@ def _weigh(batch: Batch) -> tuple[int, int]:
         + len(batch.sent)
         + len(batch.refused)
     )
-    size = sum(len(accept.message.payload) for accept in batch.accepts if accept.message)
-    size += sum(len(publication.payload) for finish in batch.finishes for publication in finish.publications)
+    size = 0
+    if batch.accepts:
+        size = sum([len(accept.message.payload) for accept in batch.accepts if accept.message])
+    for finish in batch.finishes:
+        size += sum([len(publication.payload) for publication in finish.publications])
     return rows, size
 
 

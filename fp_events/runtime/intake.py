@@ -47,10 +47,8 @@ class Intake(Taking):
         self._received_ids = received_ids
         self._on_command = on_command
         self._aims: dict[Target, Aim] = {}
-        #: Those that the burst in hand has runs for.
-        self._touched: set[Aim] = set()
         self._now = 0.0
-        self._may_start = False
+        self._burst = 0
         #: (delivery, message row) of what was acknowledged and is not yet known to be processed.
         self._unconfirmed: deque[tuple[int, int]] = deque()
 
@@ -77,23 +75,22 @@ class Intake(Taking):
         deliveries: list[Delivery] = []
         unsaved: list[Entry] = []
         self._begin()
+        is_command, match = self._on_command, self._router.match
         for delivery in burst:
-            if self._on_command is not None and self._on_command(delivery):
+            if is_command is not None and is_command(delivery):
                 continue
-            targets = self._router.match(delivery)
+            targets = match(delivery)
             if not targets:
                 self.unmatched += 1
                 continue
-            saved = targets
             if self._router.receives:
-                saved = [match for match in targets if match[0].trigger.acknowledge == "when_saved"]
-                if len(saved) < len(targets):
-                    self._take_unsaved(delivery, targets, unsaved)
-            if saved:
-                accept, new = self._new(delivery, saved)
-                accepts.append(accept)
-                entries.append(new)
-                deliveries.append(delivery)
+                targets = self._take_unsaved(delivery, targets, unsaved)
+                if not targets:
+                    continue
+            accept, new = self._new(delivery, targets)
+            accepts.append(accept)
+            entries.append(new)
+            deliveries.append(delivery)
         self.received += len(burst)
         confirmed = self._confirmed()
         if accepts or confirmed is not None:
@@ -110,16 +107,24 @@ class Intake(Taking):
         if unsaved:
             self._runner.take(unsaved)
 
-    def _take_unsaved(self, delivery: Delivery, targets: Sequence[Match], unsaved: list[Entry]) -> None:
-        """Runs of triggers that acknowledge when_received: at most once, so what may be a second copy is dropped."""
-        for target, captures in targets:
-            if target.trigger.acknowledge == "when_received":
-                aim = self._aim(target)
-                if delivery.duplicate:
-                    aim.queue.received += 1
-                    aim.queue.duplicates += 1
-                else:
-                    unsaved.append(aim.unsaved(delivery.message, captures, self._now))
+    def _take_unsaved(self, delivery: Delivery, targets: Sequence[Match], unsaved: list[Entry]) -> Sequence[Match]:
+        """Runs of triggers that acknowledge when_received; the other matches are returned.
+
+        At most once, so what may be a second copy is dropped.
+        """
+        saved: list[Match] = []
+        for match in targets:
+            target, captures = match
+            if target.trigger.acknowledge == "when_saved":
+                saved.append(match)
+                continue
+            aim = self._aim(target)
+            if delivery.duplicate:
+                aim.queue.received += 1
+                aim.queue.duplicates += 1
+            else:
+                unsaved.append(aim.unsaved(delivery.message, captures, self._now))
+        return saved
 
     def _aim(self, target: Target) -> Aim:
         aim = self._aims.get(target)
@@ -130,10 +135,7 @@ class Intake(Taking):
     def _begin(self) -> None:
         """Nothing of this burst is claimed yet."""
         self._now = time.monotonic()
-        self._may_start = self._runner.is_open
-        for aim in self._touched:
-            aim.ahead = 0
-        self._touched.clear()
+        self._burst += 1
 
     def _new(self, delivery: Delivery, targets: Sequence[Match]) -> tuple[Accept, list[Entry]]:
         message = delivery.message
@@ -141,8 +143,9 @@ class Intake(Taking):
         entries: list[Entry] = []
         for target, captures in targets:
             aim = self._aims.get(target) or self._aim(target)
-            run, entry = aim.run(message, captures, self._now, may_start=self._may_start)
-            self._touched.add(aim)
+            if aim.burst != self._burst:
+                aim.begin(self._burst, may_start=self._runner.is_open)
+            run, entry = aim.run(message, captures, self._now)
             runs.append(run)
             entries.append(entry)
         packet_id = delivery.packet_id

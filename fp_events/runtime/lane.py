@@ -179,12 +179,17 @@ class Lane:
 
         `ahead`: runs of its trigger that are accepted in the same burst and not in the lane yet.
         """
-        if self.paused or queue.paused:
-            return False
         line = self.keys.get(key) if key is not None else None
         if line:
-            return len(line) + ahead < CLAIM_AHEAD and line[0].phase is not Phase.WAITING
-        return queue.executing + len(queue.ready) + ahead < queue.limit + self._surplus
+            may_follow = not self.paused and not queue.paused and line[0].phase is not Phase.WAITING
+            return may_follow and len(line) + ahead < CLAIM_AHEAD
+        return self.room(queue) > ahead
+
+    def room(self, queue: TriggerQueue) -> int:
+        """How many runs of a trigger, none of which has a key, can be accepted RUNNING."""
+        if self.paused or queue.paused:
+            return 0
+        return queue.limit + self._surplus - queue.executing - len(queue.ready)
 
     def measure(self, seconds: float) -> None:
         """An attempt took so long; a sample now and then is enough."""

@@ -34,10 +34,10 @@ class Taking(ABC):
 
     async def run(self) -> None:
         """Take messages in until `stop`; what has begun to be accepted is also acknowledged."""
-        while await self._unless_stopped(self._room):
+        while await self._has_room():
             burst = await self._unless_stopped(self._transport.receive)
             for part in _parts(burst or ()):
-                if not await self._unless_stopped(self._room):
+                if not await self._has_room():
                     return  # not acknowledged: it comes again
                 await self.accept(part)
 
@@ -50,9 +50,11 @@ class Taking(ABC):
     async def accept(self, burst: Sequence[Delivery]) -> None:
         """Make runs of these."""
 
-    async def _room(self) -> bool:
-        await self._pending.room()
-        return True
+    async def _has_room(self) -> bool:
+        """Wait until the daemon may hold more; False when it is stopped."""
+        if self._pending.full:
+            await self._unless_stopped(self._pending.room)
+        return not self._stopped
 
     async def _unless_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
         found: T | None = None

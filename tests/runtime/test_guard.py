@@ -95,7 +95,9 @@ def envelope(**changes: Any) -> str:
     return json.dumps(found)
 
 
-NOW = int(time.time())
+def now(seconds: int) -> int:
+    """So many seconds from now."""
+    return int(time.time()) + seconds
 
 
 @pytest.mark.parametrize(
@@ -113,10 +115,10 @@ NOW = int(time.time())
         (lambda: envelope(nonce="short"), "nonce"),
         (lambda: envelope(body="[]"), "not a JSON object"),
         (lambda: envelope(body="{"), "not a JSON object"),
-        (lambda: envelope(sent_at=NOW - 100, expires_at=NOW - 60), "no longer valid"),
-        (lambda: envelope(sent_at=NOW - 50, expires_at=NOW + 9), "before this daemon started"),
-        (lambda: envelope(sent_at=NOW + 3600, expires_at=NOW + 3630), "not valid"),
-        (lambda: envelope(expires_at=NOW + 3600), "not valid"),
+        (lambda: envelope(sent_at=now(-100), expires_at=now(-60)), "no longer valid"),
+        (lambda: envelope(sent_at=now(-50), expires_at=now(9)), "before this daemon started"),
+        (lambda: envelope(sent_at=now(3600), expires_at=now(3630)), "not valid"),
+        (lambda: envelope(expires_at=now(3600)), "not valid"),
         (lambda: envelope(expires_at=10**400), "not valid"),
     ],
 )
