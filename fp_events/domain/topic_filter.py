@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .text import UNSENDABLE
+
 #: Bytes of UTF-8 that a topic or filter may have (MQTT 5, 4.7.3).
 MAX_BYTES = 65_535
 
@@ -133,6 +135,9 @@ def _check_text(text: str, kind: str) -> None:
         raise ValueError(f"the {kind} is empty")
     if "\0" in text:
         raise ValueError(f"{kind} {shown(text)}: the character NUL is not allowed")
+    if not (text.isascii() and text.isprintable()) and (found := UNSENDABLE.search(text)):
+        code = f"U+{ord(found.group()):04X}"
+        raise ValueError(f"{kind} {shown(text)}: the character {code} is not allowed, brokers hang up for it")
     try:
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:

@@ -11,6 +11,7 @@ from fp_events.domain.message import Properties, Publication
 from fp_events.domain.pipeline import Output
 from fp_events.domain.run import Attempt
 from fp_events.domain.templates import Template, TemplateError, parse_topic
+from fp_events.domain.text import sendable
 
 from .formats import Formats
 
@@ -76,7 +77,7 @@ class CompiledOutput:
         message = attempt.message
         if message is not None and message.properties.user:
             trace = message.properties.user_value("traceparent")
-            user = (*user, ("traceparent", trace)) if trace else user
+            user = (*user, ("traceparent", sendable(trace))) if trace else user
         publication = Publication(
             event_id=event_id,
             topic=topic,

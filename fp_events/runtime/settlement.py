@@ -14,6 +14,7 @@ from fp_events.domain.observation import Observer, RetryRecord, RunRecord
 from fp_events.domain.pipeline import Pipeline
 from fp_events.domain.records import AttemptFacts, Batch, Committed, Finish, StateWrite, Wait
 from fp_events.domain.run import DEAD_LETTERS, AttemptResult, Failure, Outcome
+from fp_events.domain.text import sendable
 
 from .committer import Committer
 from .entry import Entry
@@ -213,8 +214,9 @@ class Settlement:
         event_id = f"{entry.run_id}:dlq:{entry.attempt}"
         topic = self._names.dead_letter(pipeline.name)
         if self._properties:
-            user = (*((name, _printable(value)) for name, value in facts.items()), ("event_id", event_id))
+            user = (*((name, sendable(value)) for name, value in facts.items()), ("event_id", event_id))
             given = message.properties.content_type if message else "application/json"
+            given = sendable(given) if given else given
             return Publication(
                 event_id=event_id,
                 topic=topic,
@@ -252,9 +254,3 @@ def _record(pipeline: str, entry: Entry, finish: Finish, result: AttemptResult |
         failure=result.failure if result else None,
         values=finish.values,
     )
-
-
-def _printable(text: str) -> str:
-    """Without what MQTT forbids in strings (1.5.4): NUL, other control characters, lone surrogates."""
-    cleaned = text.encode("utf-8", "replace").decode()
-    return "".join(char if char.isprintable() else " " for char in cleaned)
