@@ -2,10 +2,11 @@
 
 from .topic_filter import RESERVED_NAMES, TopicPattern, parse_filter, validate_topic
 from .topic_router import TopicRouter
-from .topic_sets import covering, covers, disjoint_cover, overlaps
+from .topic_sets import FilterIndex, covering, covers, disjoint_cover, overlaps
 
 __all__ = [
     "RESERVED_NAMES",
+    "FilterIndex",
     "TopicPattern",
     "TopicRouter",
     "covering",

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 from fp_events.domain.message import Delivery, Subscription
 from fp_events.domain.pipeline import Pipeline, Trigger
-from fp_events.domain.topics import TopicRouter, covering, covers, disjoint_cover, parse_filter
+from fp_events.domain.topics import FilterIndex, TopicRouter, covering, disjoint_cover, parse_filter
 
 #: Topics whose matches are remembered, and the length up to which they are: at most some 2 MB.
 REMEMBERED = 4096
@@ -57,20 +57,23 @@ class Router:
         filters = [pattern.filter for *_, pattern in wanted]
         chosen = [*covering(filters), *extra] if protocol == "5" else disjoint_cover([*filters, *extra])
         numbers = {text: number for number, text in enumerate(chosen, start=1)}
+        brought = FilterIndex(chosen)
         targets = [
-            (pattern, Target(pipeline, index, trigger, numbers[_covering(chosen, pattern.filter)]))
+            (pattern, Target(pipeline, index, trigger, numbers[brought.by(pattern.filter)]))
             for pipeline, index, trigger, pattern in wanted
         ]
         self._router: TopicRouter[Target] = TopicRouter(targets)
         self._remembered = lru_cache(maxsize=REMEMBERED)(self._match)
-        self._extra = frozenset(numbers[_covering(chosen, text)] for text in extra)
+        self._extra = frozenset(numbers[brought.by(text)] for text in extra)
+        served: dict[int, list[Target]] = {number: [] for number in numbers.values()}
+        for _, target in targets:
+            served[target.subscription].append(target)
         self.subscriptions: tuple[Subscription, ...] = tuple(
-            _subscription(text, number, [target for _, target in targets if target.subscription == number])
-            for text, number in numbers.items()
+            _subscription(text, number, served[number]) for text, number in numbers.items()
         )
         #: Filter -> names of the pipelines it serves.
         self.served: Mapping[str, tuple[str, ...]] = {
-            text: tuple(dict.fromkeys(target.pipeline.name for _, target in targets if target.subscription == number))
+            text: tuple(dict.fromkeys(target.pipeline.name for target in served[number]))
             for text, number in numbers.items()
         }
 
@@ -97,14 +100,6 @@ class Router:
         """Whether this copy came through a subscription of the daemon's own; one of several copies does."""
         ids = delivery.subscription_ids
         return not ids or not self._extra.isdisjoint(ids)
-
-
-def _covering(chosen: Sequence[str], text: str) -> str:
-    """The subscription that brings what `text` matches; shares are their own."""
-    if text in chosen:
-        return text
-    share = parse_filter(text).share
-    return next(other for other in chosen if parse_filter(other).share == share and covers(other, text))
 
 
 def _subscription(text: str, number: int, targets: Sequence[Target]) -> Subscription:
