@@ -13,7 +13,7 @@ from .arguments import LimitOption, PipelineArgument, PipelineOption, YesOption,
 from .daemon import call
 from .invocation import Invocation
 from .known import expect_known
-from .output import Column, Format, FormatOption, field, note, show_rows, show_value, to_json
+from .output import Column, Format, FormatOption, field, note, safe, show_rows, show_value, to_json
 from .texts import ago, plural, size
 
 _SHOWN = 60
@@ -56,7 +56,7 @@ def show(
     expect_known(config, pipeline)
     found = call(config, "state.show", {"pipeline": pipeline, "key": key})
     if form is Format.IDS:
-        print(found["key"])
+        print(safe(found["key"]))
     else:
         show_value(found, form=Format.JSON if form is Format.TABLE else form)
 

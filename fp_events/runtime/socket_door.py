@@ -135,6 +135,9 @@ async def ask(folder: Path, command: str, arguments: Mapping[str, Any]) -> dict[
     """Send one command to the daemon of a project; raises DaemonUnavailable, or the error that it answers."""
     path = socket_path(folder)
     try:
+        if path.lstat().st_uid != os.getuid() and path.parent != folder:
+            # In the temporary folder anybody may put a socket where the daemon's belongs.
+            raise PermissionError
         reader, writer = await asyncio.open_unix_connection(path, limit=LIMIT)
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise DaemonUnavailable(
