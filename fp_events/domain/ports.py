@@ -208,6 +208,10 @@ class Executor(Protocol):
     """Where whole runs execute."""
 
     @property
+    def parallel(self) -> int:
+        """Attempts that are executed at the same time at the most; what is handed over beside them waits there."""
+
+    @property
     def capacity(self) -> int:
         """Attempts that are usefully handed over at a time; the rest waits with the runner."""
 

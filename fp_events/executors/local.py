@@ -42,6 +42,11 @@ class LocalExecutor:
         self._blocked = 0
 
     @property
+    def parallel(self) -> int:
+        """As many as there are: async attempts await side by side."""
+        return _CAPACITY
+
+    @property
     def capacity(self) -> int:
         """Attempts that are usefully handed over at a time."""
         return _CAPACITY

@@ -68,6 +68,11 @@ class ProcesspoolExecutor:
         self._idle = asyncio.Event()
 
     @property
+    def parallel(self) -> int:
+        """Processes."""
+        return self._roster.size
+
+    @property
     def capacity(self) -> int:
         """Attempts that are usefully handed over at a time: two chunks per worker."""
         return self._roster.size * 2 * self._chunk

@@ -52,6 +52,11 @@ class ThreadpoolExecutor:
         self._closed = asyncio.Event()
 
     @property
+    def parallel(self) -> int:
+        """Threads."""
+        return self._crew.size
+
+    @property
     def capacity(self) -> int:
         """Attempts that are usefully handed over at a time."""
         return self._crew.room * _AHEAD

@@ -35,6 +35,8 @@ class TriggerQueue:
     """Runs of one trigger that may start now."""
 
     limit: int
+    #: The executor's workers bound what runs at a time more closely: more may be handed over.
+    elastic: bool = False
     #: In the order in which they are started; a run that ends otherwise leaves from anywhere.
     ready: OrderedDict[Entry, None] = field(default_factory=OrderedDict)
     #: Those of them with a priority above 0, and some that have left.
@@ -135,8 +137,8 @@ class Lane:
         self.plan = PlanRef(pipeline.name)
         self.paused = False
         #: By index of the trigger; the last one is for runs that no message caused.
-        self.queues = [TriggerQueue(self._limit(t.concurrency)) for t in pipeline.triggers]
-        self.queues.append(TriggerQueue(self._limit(DEFAULT_CONCURRENCY)))
+        self.queues = [self._queue(trigger.concurrency) for trigger in pipeline.triggers]
+        self.queues.append(self._queue(DEFAULT_CONCURRENCY))
         #: Key -> its runs, the first of which may run.
         self.keys: dict[str, deque[Entry]] = {}
         self.states = KeyStates()
@@ -154,8 +156,8 @@ class Lane:
             self.former = (self.executor, *self.former)[:FORMER]
         self.pipeline, self.plan, self.executor = pipeline, plan, executor
         for trigger, queue in zip(pipeline.triggers, self.queues, strict=False):
-            queue.limit = self._limit(trigger.concurrency)
-        self.queues[-1].limit = self._limit(DEFAULT_CONCURRENCY)
+            queue.limit, queue.elastic = self._limit(trigger.concurrency)
+        self.queues[-1].limit, self.queues[-1].elastic = self._limit(DEFAULT_CONCURRENCY)
 
     def cancel(self, run_id: str) -> None:
         """Have an attempt stopped, wherever it is under way."""
@@ -163,8 +165,16 @@ class Lane:
             if executor.cancel(run_id):
                 return
 
-    def _limit(self, concurrency: int) -> int:
-        return max(1, min(concurrency, self.executor.capacity))
+    def _queue(self, concurrency: int) -> TriggerQueue:
+        limit, elastic = self._limit(concurrency)
+        return TriggerQueue(limit, elastic)
+
+    def _limit(self, concurrency: int) -> tuple[int, bool]:
+        return max(1, min(concurrency, self.executor.capacity)), self.executor.parallel <= concurrency
+
+    def may_hand_over(self, queue: TriggerQueue) -> int:
+        """Attempts of a trigger that its executor may have at a time: of quick ones as many as it ends in a moment."""
+        return queue.limit + self._surplus if queue.elastic else queue.limit
 
     def queue(self, entry: Entry) -> TriggerQueue:
         """The queue of the entry's trigger."""

@@ -66,7 +66,8 @@ class Starter:
         for queue in lane.queues:
             started: list[Entry] = []
             claims: list[Entry] = []
-            while queue.ready and queue.executing < queue.limit and not queue.paused:
+            most = lane.may_hand_over(queue)
+            while queue.ready and queue.executing < most and not queue.paused:
                 self._prepare(lane, queue, queue.pop(), started, claims)
             self.claim(lane, claims)
             self._submit(lane, started)
