@@ -74,7 +74,22 @@ def check(config: Config) -> list[Problem]:
 
     problems.extend(daemon_loops(enabled, told, told_at_times))
     problems.extend(_exactly_once_problems(config, enabled))
+    problems.extend(_missing_extras(config, enabled))
     return problems
+
+
+def _missing_extras(config: Config, enabled: Sequence[Pipeline]) -> Iterator[Problem]:
+    """Executors whose libraries come with an extra of this package."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("rq", "redis") if find_spec(name) is None]
+    for pipeline in enabled:
+        if missing and pipeline.executor is not None and pipeline.executor.type == "rq":
+            yield Problem(
+                what=f"the executor 'rq' needs the package {missing[0]}, which is not installed",
+                where=config.origin(f"pipelines.{pipeline.name}.run.executor.type"),
+                mend="pip install 'fp-events[rq]'",
+            )
 
 
 def _exactly_once_problems(config: Config, enabled: Sequence[Pipeline]) -> Iterator[Problem]:
@@ -161,6 +176,7 @@ def make_executor(
     pipelines: Sequence[str],
     publishes: bool = True,
     on_blocked: Callable[[str, float], None] | None = None,
+    on_link: Callable[[str], None] | None = None,
 ) -> Executor:
     """The executor of a spec; `pipelines` are those that use it, `publishes` is as in `handler_loader`."""
     if spec.type == "local":
@@ -171,6 +187,18 @@ def make_executor(
         from fp_events.executors.threadpool import ThreadpoolExecutor
 
         return ThreadpoolExecutor(load, spec.max_workers)
+    if spec.type == "rq":
+        from fp_events.executors.rq import RqExecutor
+
+        _hide_password(spec.url)
+        return RqExecutor(
+            spec.url,
+            spec.queue,
+            project=config.name,
+            owner=names_of(config).client_id,
+            max_workers=spec.max_workers,
+            on_link=on_link,
+        )
     from fp_events.executors.processpool import ProcesspoolExecutor
 
     argument = {
@@ -181,6 +209,18 @@ def make_executor(
         "publishes": publishes,
     }
     return ProcesspoolExecutor(f"{__name__}:worker_loader", json.dumps(argument).encode(), spec.max_workers)
+
+
+def _hide_password(url: str) -> None:
+    """Keep a URL's password out of the log, whoever quotes it."""
+    from urllib.parse import unquote, urlsplit
+
+    from fp_events.observe.logging import register_secret
+
+    password = urlsplit(url).password
+    if password:
+        register_secret(password)
+        register_secret(unquote(password))
 
 
 def make_ledger(config: Config) -> tuple[Ledger, Path | None]:

@@ -161,7 +161,13 @@ def _options(
             "loop_blocked", pipeline=pipeline, seconds=round(seconds, 3), mend="use executor threadpool or processpool"
         )
 
-    workshop = Workshop(config, blocked)
+    def link(problem: str) -> None:
+        if problem:
+            log.warning("workers_out_of_reach", executor="rq", error=problem)
+        else:
+            log.info("workers_in_reach", executor="rq")
+
+    workshop = Workshop(config, blocked, link)
     ledger, ledger_path = make_ledger(config)
     runlog = RunLog()
     return ServiceOptions(

@@ -61,10 +61,16 @@ def _compiled(config: Config) -> dict[str, _Compiled]:
 class Workshop:
     """Makes what runs the pipelines, and makes it anew when the daemon is told to reload."""
 
-    def __init__(self, config: Config, on_blocked: Callable[[str, float], None]) -> None:
-        """Compile everything; raises ConfigError."""
+    def __init__(
+        self,
+        config: Config,
+        on_blocked: Callable[[str, float], None],
+        on_link: Callable[[str], None] | None = None,
+    ) -> None:
+        """Compile everything; raises ConfigError. `on_link`: why workers elsewhere are out of reach; empty: back."""
         self._config = config
         self._on_blocked = on_blocked
+        self._on_link = on_link
         self._handlers = Handlers()
         compiled = _compiled(config)
         self._install(compiled)
@@ -149,7 +155,9 @@ class Workshop:
 
     def _executor(self, spec: ExecutorSpec, config: Config, compiled: Mapping[str, _Compiled]) -> Executor:
         users = [name for name, each in compiled.items() if each.spec == spec]
-        return make_executor(spec, config, self._handlers, pipelines=users, on_blocked=self._on_blocked)
+        return make_executor(
+            spec, config, self._handlers, pipelines=users, on_blocked=self._on_blocked, on_link=self._on_link
+        )
 
 
 def _specs(compiled: Mapping[str, _Compiled]) -> list[ExecutorSpec]:
@@ -158,4 +166,6 @@ def _specs(compiled: Mapping[str, _Compiled]) -> list[ExecutorSpec]:
 
 def label(spec: ExecutorSpec) -> str:
     """How an executor is called."""
+    if spec.type == "rq":
+        return f"rq({spec.queue})"
     return spec.type if spec.max_workers is None else f"{spec.type}({spec.max_workers})"

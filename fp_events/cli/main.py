@@ -3,7 +3,7 @@
 0   done, drained
 1   the run failed, or a check of `doctor`
 64  the command line is wrong
-69  the broker, or the daemon, does not answer
+69  the broker, the daemon or Redis does not answer
 70  a defect of this program
 74  a file or folder cannot be used
 75  another daemon holds the ledger
@@ -41,6 +41,7 @@ from . import (
     tap,
     top,
     trigger,
+    worker,
 )
 from .failures import report
 from .invocation import Invocation, globals_first
@@ -167,6 +168,7 @@ _group(
     {"list": state.list_states, "show": state.show, "reset": state.reset},
 )
 _group("pipelines", "The project's pipelines.", _PROJECT, {"list": pipelines.list_pipelines, "show": pipelines.show})
+_group("worker", "Workers: processes, here or elsewhere, that take runs from the daemon.", _DAEMON, {"rq": worker.rq})
 _group("config", "The configuration, all levels merged.", _PROJECT, {"show": project.show_config})
 _group(
     "ledger",

@@ -103,6 +103,11 @@ def _complaints(found: Mapping[str, Any]) -> list[str]:
             said.append(f"the broker refused the subscription to {topic} (reason code {code})")
     if ledger["problem"]:
         said.append(f"the ledger: {ledger['problem']}")
+    said += [
+        f"{name}: Redis is out of reach; its runs wait"
+        for name, executor in found["executors"].items()
+        if not executor.get("connected", 1)
+    ]
     if ledger["refused"]:
         said.append(f"the broker refused {ledger['refused']} results; see `fp-events dlq list`")
     for pipeline in found["pipelines"]:

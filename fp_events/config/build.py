@@ -98,7 +98,12 @@ def _output(settings: OutputSettings, where: str) -> Output:
 
 
 def _executor(run: RunSettings) -> ExecutorSpec | None:
-    return ExecutorSpec(run.executor.type, run.executor.max_workers) if run.executor.type else None
+    executor = run.executor
+    if executor.type is None:
+        return None
+    if executor.type == "rq":
+        return ExecutorSpec("rq", executor.max_workers, url=executor.url, queue=executor.queue)
+    return ExecutorSpec(executor.type, executor.max_workers)
 
 
 def _retry(run: RunSettings) -> RetryPolicy:

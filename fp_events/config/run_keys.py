@@ -6,21 +6,24 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from .keys import Block, not_available, setting
-from .kinds import ANYTHING, TEXT, Kind, duration, matching, number, one_of, whole
+from .kinds import ANYTHING, TEXT, Kind, checked, duration, matching, number, one_of, whole
+from .urls import check_redis_url
 
 LEVEL: Kind = one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", fold=str.upper)
 #: As Python and Hamilton name nodes and inputs.
 NAME: Kind = matching(r"[^\W\d]\w*", "a name such as reading")
 _HOOK = matching(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", "a function such as hooks.notify:failed")
 _EXCEPTION = matching(r"[^\W\d]\w*(\.[^\W\d]\w*)*", "an exception such as requests.exceptions.ConnectionError")
-_AVAILABLE = "is not available in this version; available are local, threadpool and processpool"
-_MISSING_EXECUTORS: Mapping[str, str] = {name: f"the executor '{name}' {_AVAILABLE}" for name in ("ray", "dask", "rq")}
+_AVAILABLE = "is not available in this version; available are local, threadpool, processpool and rq"
+_MISSING_EXECUTORS: Mapping[str, str] = {name: f"the executor '{name}' {_AVAILABLE}" for name in ("ray", "dask")}
+#: As RQ names its list of jobs in Redis; no comma, which separates queues on the command line.
+_QUEUE = matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", "a name such as fp-events")
 #: Seconds; a year, so that adding it to a date is always possible.
 _LONGEST = 366 * 24 * 3600.0
 _SHORTEST = 0.001
 
-_Type = Literal["local", "threadpool", "processpool"]
-_TYPE = one_of("local", "threadpool", "processpool", missing=_MISSING_EXECUTORS)
+_Type = Literal["local", "threadpool", "processpool", "rq"]
+_TYPE = one_of("local", "threadpool", "processpool", "rq", missing=_MISSING_EXECUTORS)
 
 
 class ExecutorSettings(Block):
@@ -33,8 +36,14 @@ class ExecutorSettings(Block):
         None, "Where runs execute.", shown="`threadpool` where a node is not async, else `local`"
     )
     max_workers: Annotated[int, whole(1)] | None = setting(
-        None, "Threads or processes of a pool.", shown="the executor's own"
+        None,
+        "Threads or processes of a pool; with `rq`, attempts handed over at a time.",
+        shown="the executor's own; four jobs per worker",
     )
+    url: Annotated[str, checked("Redis URL", check_redis_url)] = setting(
+        "redis://127.0.0.1:6379/0", "`rq`: where Redis is; `redis://`, `rediss://` with TLS, or `unix://`."
+    )
+    queue: Annotated[str, _QUEUE] = setting("fp-events", "`rq`: RQ's queue, one for each project.")
 
 
 class RunDefaults(Block):

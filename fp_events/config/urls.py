@@ -82,6 +82,21 @@ def check_ledger_url(text: str) -> None:
     raise ValueError("expected sqlite:///<file relative to the project>, sqlite:////<absolute file> or memory:")
 
 
+def check_redis_url(text: str) -> None:
+    """Raise ValueError for what `run.executor.url` cannot be; the reason repeats nothing of it."""
+    try:
+        parts = urlsplit(text)
+        found = parts.hostname if parts.scheme in {"redis", "rediss"} else parts.path
+        malformed = parts.scheme not in {"redis", "rediss", "unix"} or not found or parts.port == 0
+    except ValueError:
+        malformed = True
+    if malformed:
+        raise ValueError(
+            "expected a URL such as redis://redis.example:6379/0 (redis, rediss or unix); "
+            "'@', ':', '/', '?' and '#' in a password are written %40, %3A, %2F, %3F and %23"
+        )
+
+
 def ledger_file(url: str) -> str | None:
     """The file in a checked ledger URL, relative or absolute; None for a ledger in memory."""
     return url.removeprefix(_SQLITE) if url.startswith(_SQLITE) else None

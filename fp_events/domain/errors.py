@@ -9,6 +9,7 @@
     |   +-- BrokerUnavailable     nobody answers at its address
     |   +-- BrokerRefused         it answered and said no
     +-- DaemonUnavailable         no daemon answers the command                 69
+    +-- ExecutorUnavailable       what carries runs to workers does not answer  69
     +-- StorageError              a file or folder cannot be used               74
     |   +-- LedgerCorrupt         the ledger is damaged
     |   +-- LedgerNewer           the ledger was written by a newer version
@@ -116,6 +117,12 @@ class BrokerRefused(BrokerError):
 
 class DaemonUnavailable(FpEventsError):
     """No daemon answers the command."""
+
+    exit_code = 69
+
+
+class ExecutorUnavailable(FpEventsError):
+    """What carries runs to workers elsewhere does not answer, or said no."""
 
     exit_code = 69
 

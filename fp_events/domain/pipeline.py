@@ -68,9 +68,13 @@ class Output:
 class ExecutorSpec:
     """Where whole runs execute. Pipelines with equal specs share one executor."""
 
-    type: Literal["local", "threadpool", "processpool"]
-    #: Threads or processes; None: the executor's own default.
+    type: Literal["local", "threadpool", "processpool", "rq"]
+    #: Threads or processes, or attempts on workers at a time; None: the executor's own default.
     max_workers: int | None = None
+    #: Of Redis, for `rq`; may hold a password.
+    url: str = field(default="", repr=False)
+    #: RQ's queue.
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

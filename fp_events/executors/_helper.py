@@ -6,7 +6,6 @@ for ever, and a child that inherits a SQLite connection can damage the file. Thi
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import gc
 import os
@@ -22,6 +21,7 @@ from typing import cast
 
 from fp_events.domain.ports import HandlerLoader
 
+from ._forked import die_with, reseed
 from ._page import Page
 from ._results import failure_of
 from ._wire import LENGTH, decode, encode
@@ -29,7 +29,6 @@ from ._worker_process import WorkerProcess
 
 #: A request to fork: the worker's number, with its socket and its page as descriptors beside it.
 REQUEST = struct.Struct("!Q")
-_PR_SET_PDEATHSIG = 1
 
 
 def main(fd: int) -> None:
@@ -38,7 +37,7 @@ def main(fd: int) -> None:
     os.dup2(2, 1)
     faulthandler.enable()
     parent = os.getppid()
-    _die_with_parent(parent)
+    die_with(parent)
     control = socket.socket(fileno=fd)
     helper = _Helper(control)
     try:
@@ -136,9 +135,9 @@ class _Helper:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # A group of its own: what a plan starts is killed with it.
             os.setpgid(0, 0)
-            _die_with_parent(parent)
+            die_with(parent)
             self._control.close()
-            _reseed()
+            reseed()
             assert self._load is not None
             WorkerProcess(socket.socket(fileno=sock), Page(page), self._load, **self._limits).serve()
             code = 0
@@ -160,18 +159,3 @@ def _pass_over(_signal: int, _frame: FrameType | None) -> None:
 def _kill_group(pid: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-
-
-def _die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies; elsewhere than on Linux the closed socket ends it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def _reseed() -> None:
-    # `random` sees to itself after a fork; numpy's global generator would repeat itself in every worker.
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()

@@ -122,14 +122,14 @@ CASES: dict[str, tuple[str, str]] = {
         "run:\n  executor:\n    type: ray\n",
         (
             f"{A}:3: run.executor.type: the executor 'ray' is not available in this version; "
-            "available are local, threadpool and processpool"
+            "available are local, threadpool, processpool and rq"
         ),
     ),
     "other executor as a word": (
         "run:\n  executor: dask\n",
         (
             f"{A}:2: run.executor.type: the executor 'dask' is not available in this version; "
-            "available are local, threadpool and processpool"
+            "available are local, threadpool, processpool and rq"
         ),
     ),
     "acknowledge": (

@@ -48,6 +48,13 @@ def echo(attempt: Attempt) -> AttemptResult:
     return result(attempt)
 
 
+def echo_or_die(attempt: Attempt) -> AttemptResult:
+    """Fast, but for a request of ``die``."""
+    if request(attempt) == "die":
+        os._exit(7)
+    return result(attempt)
+
+
 def look(attempt: Attempt) -> AttemptResult:
     """Return the attempt as it was seen."""
     return result(attempt, repr(attempt).encode())
@@ -213,7 +220,7 @@ AsyncHandler = Callable[[Attempt], Coroutine[Any, Any, AttemptResult]]
 SYNC: dict[str, SyncHandler] = {
     handler.__name__: handler
     for handler in (
-        echo, look, wait_for_file, sleep, spin, hang_once, fail, exit_system, interrupt, exit_process, segfault,
+        echo, echo_or_die, look, wait_for_file, sleep, spin, hang_once, fail, exit_system, interrupt, exit_process, segfault,
         kill_itself, start_program, allocate, pid, shout, mark, unpicklable, poisoned, daemonize, close_descriptors,
     )
 }  # fmt: skip

@@ -8,6 +8,7 @@ from .case import Case
 P = "conf/project.yml"
 HERE = ("serve", "--fail-fast", "--mqtt-url", "mqtt://127.0.0.1:<port>")
 USER = "name: plant\nmqtt:\n  url: mqtt://127.0.0.1:${PORT}\n  username: plant\n  password: ${PASSWORD}\n"
+RQ = "name: plant\nrun:\n  executor: {type: rq, url: 'redis://:s3cret@127.0.0.1:${PORT}/0', queue: plant}\n"
 TLS = "name: plant\nmqtt:\n  url: mqtts://127.0.0.1:${PORT}\n  tls: {ca_file: ca.pem}\n"
 
 CASES = (
@@ -32,6 +33,30 @@ CASES = (
         around=places.nobody,
         says="error: mqtt://127.0.0.1:<port>: nobody listens there (connection refused); start the broker, or correct mqtt.url",
         code=69,
+    ),
+    Case(
+        wrong="no Redis where `run.executor.url` says",
+        files={P: RQ},
+        arguments=("worker", "rq"),
+        environ={"PORT": "<port>"},
+        around=places.nobody,
+        says="error: run.executor.url: Redis at redis://127.0.0.1:<port>/0 cannot be used: <reason>; start it, or correct the URL",
+        code=69,
+        volatile={"reason": r"Error \d+ .*?refused"},
+    ),
+    Case(
+        wrong="a worker where no pipeline runs on workers",
+        arguments=("worker", "rq"),
+        says="error: no pipeline of this project runs on RQ workers; say `run: {executor: rq}` in conf/project.yml",
+        code=78,
+    ),
+    Case(
+        wrong="a worker for a queue that no pipeline uses",
+        files={P: RQ},
+        arguments=("worker", "rq", "--queue-names", "plants"),
+        environ={"PORT": "6379"},
+        says="error: no pipeline uses the queue 'plants'; known here: plant",
+        code=64,
     ),
     Case(
         wrong="a host name that does not resolve",

@@ -158,6 +158,11 @@ CASES = (
         "error: conf/pipelines/alerts.yml:9: schedule: both `cron` and `interval` are given: keep one of them",
     ),
     _pipeline(
+        "a Redis that is no URL of one",
+        "run:\n  executor: {type: rq, url: http://redis.example}\n",
+        "error: conf/pipelines/alerts.yml:10: run.executor.url: expected a URL such as redis://redis.example:6379/0 (redis, rediss or unix); '@', ':', '/', '?' and '#' in a password are written %40, %3A, %2F, %3F and %23",
+    ),
+    _pipeline(
         "a schedule without a rule",
         "schedule:\n  timezone: UTC\n",
         "error: conf/pipelines/alerts.yml:9: schedule: none of `cron`, `interval` and `date` is given: a schedule has one of them",
