@@ -156,6 +156,23 @@ async def test_runs_of_a_trigger_are_limited(house: House) -> None:
         assert ["succeeded"] * 5 == await daemon.outcomes(5)
 
 
+async def test_quick_runs_loosen_no_limit(house: House) -> None:
+    """More of them may be handed over where the workers are the bound, but not where `concurrency` is."""
+    trigger = {"topic": "in/work", "concurrency": 2, "map": {"n": "payload.n", "do": "payload.do"}}
+    house.pipeline(triggers=[trigger], run={"executor": {"type": "threadpool", "max_workers": 4}})
+    async with house.serving() as daemon:
+        for number in range(50):
+            house.publish("in/work", number, "ok")
+        await daemon.outcomes(50)
+        for number in range(50, 55):
+            house.publish("in/work", number, "gate", "ok")
+        await daemon.asked(lambda status: status["totals"]["pending"] == 5)
+        await house.steering.gates[51].entered()
+        assert [50, 51] == house.steering.calls[50:]
+        assert 2 == daemon.service.parts.runner.executing
+        house.steering.open_all()
+
+
 async def test_a_reset_voids_what_a_running_run_computes(house: House) -> None:
     """The run that was under way is told nothing, the next one starts from nothing."""
     house.keyed()
