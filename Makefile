@@ -1,8 +1,8 @@
 # Everything a developer or a newcomer types. `make` alone lists it.
-# Needs Python 3.11 or newer, and apt or brew for the Mosquitto broker; all else goes into .venv.
+# Needs Python 3.11 or newer, and apt or brew for the Mosquitto broker and, for tests, Redis; all else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults faults-short lock clean
+.PHONY: help demo test check audit bench faults faults-short lock clean
 
 # Empty: 3.11, which all tests run on, or else the next newer one on PATH.
 PYTHON ?=
@@ -13,9 +13,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet
 # Stamps: what stands in the virtual environment, so that a repeated call does nothing.
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+AUDIT := $(VENV)-audit/.audit
 
 # Real parts of the tests. strace, which shows what reaches the disk, is Linux's.
-TEST_PROGRAMS := mosquitto mosquitto_pub openssl dot $(if $(filter Linux,$(shell uname)),strace)
+TEST_PROGRAMS := mosquitto mosquitto_pub redis-server openssl dot $(if $(filter Linux,$(shell uname)),strace)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s%s\n' "$$name" "$$what"; done
@@ -36,6 +37,9 @@ check: $(DEV) ## lint, format, types, layers, lock files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_lock.py
+
+audit: $(AUDIT) ## ask PyPI for known vulnerabilities of what is locked; needs its JSON API, and fails without
+	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt -r requirements-build.txt
 
 bench: $(DEV) ## measure, side by side with others, which it installs outside the project; tables, JSON, a plot
 	@scripts/ensure mosquitto
@@ -62,9 +66,10 @@ lock: $(DEV) ## lock what pyproject.toml asks, with Python 3.11, the oldest supp
 	$(COMPILE) --extra dev --constraint requirements-build.in --output-file requirements-dev.txt pyproject.toml
 	$(COMPILE) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
 	$(COMPILE) --constraint requirements-dev.txt --output-file requirements-build.txt requirements-build.in
+	$(COMPILE) --output-file requirements-audit.txt requirements-audit.in
 
 clean: ## remove the virtual environment, caches and builds; the ledger in .fp-events/ stays
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	rm -rf $(VENV) $(VENV)-audit build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -80,4 +85,9 @@ $(RUNTIME): requirements.txt requirements-build.txt pyproject.toml | $(BIN)/pyth
 $(DEV): requirements-dev.txt $(RUNTIME)
 	@echo "Installing the development tools into $(VENV)"
 	@$(PIP) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(AUDIT): requirements-audit.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/python -m pip --disable-pip-version-check install --quiet --quiet --require-hashes -r $<
 	@touch $@

@@ -1,6 +1,6 @@
 """Small messages that would become large, and large ones: refused or handled, within bounds, beside a live pipeline.
 
-FP_EVENTS_LARGE=1 takes the sizes of docs/security.md: 256 MB and 100,000 retained messages.
+LARGE_TESTS=1 takes the sizes of docs/security.md: 256 MB and 100,000 retained messages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.endtoend.gauges import cpu_seconds
 from tests.endtoend.harness import Daemon, Listener, send, serving, write_project
 from tests.support import require_program
 
-LARGE = os.environ.get("FP_EVENTS_LARGE") == "1"
+LARGE = os.environ.get("LARGE_TESTS") == "1"
 MIB = 1 << 20
 #: Bytes of the payload that is too large for anybody, and number of the retained messages.
 HUGE = 256_000_000 if LARGE else 80_000_000

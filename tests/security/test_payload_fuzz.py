@@ -1,6 +1,6 @@
 """Whatever a device sends is a value or Undecodable, costs memory in proportion to its size, and leaves none behind.
 
-FP_EVENTS_FUZZ_PAYLOADS=1000000 tries more, FP_EVENTS_FUZZ_SEED others; both are in the failure's text.
+FUZZ_PAYLOADS=1000000 tries more, FUZZ_SEED others; both are in the failure's text.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from fp_events.domain.pipeline import Format
 
 from .mutations import FORMATS, payloads
 
-PAYLOADS = int(os.environ.get("FP_EVENTS_FUZZ_PAYLOADS", "6000"))
-SEED = os.environ.get("FP_EVENTS_FUZZ_SEED", "harbour")
+PAYLOADS = int(os.environ.get("FUZZ_PAYLOADS", "6000"))
+SEED = os.environ.get("FUZZ_SEED", "harbour")
 #: Payloads between two looks at the memory.
 ROUND = 2000
 #: As the daemon compiles them, one for each trigger.
