@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -112,11 +113,12 @@ class RedeliveryWindow:
     the window never holds more than 65,535 entries per session.
     """
 
-    __slots__ = ("_ids", "_pending", "_session", "_waiting")
+    __slots__ = ("_pending", "_rows", "_session", "_waiting")
 
     def __init__(self) -> None:
-        # By session and packet id in one number, which hashes faster than a pair.
-        self._ids: dict[int, int] = {}
+        #: By packet id, of one session; 0: none. Eight bytes each, a fourteenth of what a dictionary takes.
+        self._rows = array("q")
+        #: By session and packet id in one number, which hashes faster than a pair.
         self._pending: dict[int, int] = {}
         self._session = 0
         #: Sessions of what is pending.
@@ -124,8 +126,10 @@ class RedeliveryWindow:
 
     def find(self, key: TransportKey) -> int:
         """Row of the newest message with this key; 0 without one."""
-        number = key.session << 16 | key.packet_id
-        return self._pending.get(number) or self._ids.get(number, 0)
+        pending = self._pending.get(key.session << 16 | key.packet_id)
+        if pending is not None:
+            return pending
+        return self._rows[key.packet_id] if self._rows and key.session == self._session else 0
 
     def put(self, key: TransportKey, message_id: int) -> None:
         """Remember a message; only `commit` makes it stay."""
@@ -138,13 +142,17 @@ class RedeliveryWindow:
         if not self._pending:
             return
         newest = max(self._waiting)
-        if newest > self._session:
-            self._session = newest
-            self._ids.clear()
+        if newest > self._session or not self._rows:
+            self._session = max(newest, self._session)
+            self._rows = array("q", bytes(8 << 16))
+        rows, first = self._rows, self._session << 16
         if self._waiting == {self._session}:
-            self._ids.update(self._pending)
+            for number, row in self._pending.items():
+                rows[number - first] = row
         else:
-            self._ids.update((number, row) for number, row in self._pending.items() if number >> 16 == self._session)
+            for number, row in self._pending.items():
+                if number >> 16 == self._session:
+                    rows[number - first] = row
         self.rollback()
 
     def rollback(self) -> None:

@@ -81,8 +81,8 @@ class Entry:
     saved: bool = True
     #: What is acknowledged when this run, and the others of its message, are settled.
     delivery: Held | None = None
-    #: Bytes that it is counted with in memory.
-    weight: int = 0
+    #: In its trigger's queue.
+    queued: bool = False
     #: For `expires` and `deadline`, and for the next attempt.
     limit: Timer | None = None
     due: Timer | None = None

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import count
 
 from fp_events.domain.observation import RunRecord
 from fp_events.domain.pipeline import Pipeline
@@ -14,6 +10,7 @@ from fp_events.domain.ports import Executor
 from fp_events.domain.run import Outcome, PlanRef
 
 from .entry import Entry, Phase
+from .trigger_queue import TriggerQueue
 
 #: Runs of one trigger under way for runs that no message caused.
 DEFAULT_CONCURRENCY = 64
@@ -28,48 +25,6 @@ MOST_CLAIMED = 1_000
 #: Keys, and bytes of their state, that stay in memory when nothing runs for them.
 REMEMBERED_KEYS = 50_000
 REMEMBERED_BYTES = 64 * 1024 * 1024
-
-
-@dataclass(slots=True, eq=False)
-class TriggerQueue:
-    """Runs of one trigger that may start now."""
-
-    limit: int
-    #: The executor's workers bound what runs at a time more closely: more may be handed over.
-    elastic: bool = False
-    #: In the order in which they are started; a run that ends otherwise leaves from anywhere.
-    ready: OrderedDict[Entry, None] = field(default_factory=OrderedDict)
-    #: Those of them with a priority above 0, and some that have left.
-    urgent: list[tuple[int, int, Entry]] = field(default_factory=list)
-    order: Iterator[int] = field(default_factory=count)
-    #: An operator's word: nothing starts from here.
-    paused: bool = False
-    #: Handed to the executor, or about to be.
-    executing: int = 0
-    #: Messages that matched, and those of them that made no run because they had been seen.
-    received: int = 0
-    duplicates: int = 0
-    #: Monotonic time of the last message.
-    last_message: float | None = None
-
-    def put(self, entry: Entry) -> None:
-        """Put one in, behind those of its priority."""
-        self.ready[entry] = None
-        if entry.overrides is not None and entry.overrides.priority:
-            heapq.heappush(self.urgent, (-entry.overrides.priority, next(self.order), entry))
-
-    def pop(self) -> Entry:
-        """Take the next one out."""
-        while self.urgent:
-            entry = heapq.heappop(self.urgent)[2]
-            if entry in self.ready:
-                del self.ready[entry]
-                return entry
-        return self.ready.popitem(last=False)[0]
-
-    def discard(self, entry: Entry) -> None:
-        """Take one out that will not be started from here."""
-        self.ready.pop(entry, None)
 
 
 class KeyStates:
@@ -199,7 +154,7 @@ class Lane:
         """How many runs of a trigger, none of which has a key, can be accepted RUNNING."""
         if self.paused or queue.paused:
             return 0
-        return queue.limit + self._surplus - queue.executing - len(queue.ready)
+        return queue.limit + self._surplus - queue.executing - queue.waiting
 
     def measure(self, seconds: float) -> None:
         """An attempt took so long; a sample now and then is enough."""

@@ -34,9 +34,8 @@ class Pending:
 
     def add(self, entry: Entry) -> None:
         """Hold a run."""
-        entry.weight = size = entry.size
         self._entries[entry.run_id] = entry
-        self.bytes += size
+        self.bytes += entry.size
         if not self._has_room():
             self._room.clear()
 
@@ -46,7 +45,7 @@ class Pending:
             return
         del self._entries[entry.run_id]
         self._waiters.pop(entry.run_id, None)
-        self.bytes -= entry.weight
+        self.bytes -= entry.size
         if not self._room.is_set() and self._has_room():
             self._room.set()
 

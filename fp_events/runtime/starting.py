@@ -17,9 +17,10 @@ from fp_events.domain.run import Outcome
 
 from .committer import Committer
 from .entry import Entry, Phase
-from .lane import Lane, TriggerQueue
+from .lane import Lane
 from .patience import patiently
 from .settlement import Settlement
+from .trigger_queue import TriggerQueue
 
 
 class Ending(Protocol):
@@ -67,7 +68,7 @@ class Starter:
             started: list[Entry] = []
             claims: list[Entry] = []
             most = lane.may_hand_over(queue)
-            while queue.ready and queue.executing < most and not queue.paused:
+            while queue.waiting and queue.executing < most and not queue.paused:
                 self._prepare(lane, queue, queue.pop(), started, claims)
             self.claim(lane, claims)
             self._submit(lane, started)

@@ -16,10 +16,11 @@ from fp_events.domain.ports import Transport
 from fp_events.domain.run import Outcome
 
 from .intake import Intake
-from .lane import Lane, TriggerQueue
+from .lane import Lane
 from .options import ServiceOptions
 from .runner import Runner
 from .teller import Teller
+from .trigger_queue import TriggerQueue
 
 #: Samples, one a second, over which rates are taken.
 RATE_OVER = 10
@@ -156,7 +157,7 @@ class StatusBoard:
 
 def _age(queue: TriggerQueue) -> float | None:
     """Seconds since the run was made that has waited longest for a place at the executor."""
-    oldest = next(iter(queue.ready), None)
+    oldest = queue.oldest()
     return None if oldest is None else round((datetime.now(UTC) - oldest.created_at).total_seconds(), 3)
 
 
