@@ -56,6 +56,19 @@ class _Compiled:
     encode_values: Callable[[Mapping[str, Any], Mapping[str, bytes]], bytes]
 
 
+def _mappers(triggers: Sequence[Trigger], wanted: frozenset[str], base: Mapping[str, Any]) -> tuple[Mapper, ...]:
+    """By trigger; one for all that map alike."""
+    made: dict[object, Mapper] = {}
+    found = []
+    for trigger in triggers:
+        alike = (trigger.spread, None if trigger.map is None else tuple(trigger.map.items()))
+        mapper = made.get(alike)
+        if mapper is None:
+            mapper = made[alike] = compile_inputs(trigger, wanted, base)
+        found.append(mapper)
+    return tuple(found)
+
+
 #: A plan, its inputs, and the scope of topic templates; None: the captures are enough.
 _Ready = tuple[_Compiled, dict[str, Any], dict[str, Any] | None]
 
@@ -83,7 +96,9 @@ class PipelineHandler:
         self._result_topic = result_topic
         self._publishes = publishes
         self._commands = commands
-        self._decoders = tuple(formats.decoder(trigger.format) for trigger in pipeline.triggers)
+        # Thousands of triggers may differ in nothing but their topics.
+        decoders = {format_: formats.decoder(format_) for format_ in {each.format for each in pipeline.triggers}}
+        self._decoders = tuple(decoders[trigger.format] for trigger in pipeline.triggers)
         self._default = self._compile(plans.plan(pipeline), pipeline.final_vars)
         #: Some node of the plan awaits.
         self.is_async = self._default.plan.is_async
@@ -132,7 +147,7 @@ class PipelineHandler:
             version=plan.ref.version,
             wanted=wanted,
             base=base,
-            mappers=tuple(compile_inputs(trigger, wanted, base) for trigger in pipeline.triggers),
+            mappers=_mappers(pipeline.triggers, wanted, base),
             outputs=outputs,
             needs_scope=any(output.needs_scope for output in outputs),
             encode_values=self._formats.values_encoder(shown),
