@@ -7,9 +7,13 @@ SLOW = 0.002
 #: Seconds; runs of a pipeline below are so short that one thread does them faster than two, which would change places.
 QUICK = 0.0001
 #: Weight of the newest run in the average.
-_WEIGHT = 0.2
-#: Seconds; longer runs count as this long, so that one first run with imports is forgotten after eight.
+_WEIGHT = 0.1
+#: Seconds; longer runs count as this long, so that one first run with imports is forgotten after 16, and one run
+#: whose thread had to wait for the interpreter makes no pipeline slow.
 _CEILING = 5 * SLOW
+#: Seconds; a run that is under way longer than this is slow, whatever those before it were. A quick one may have to
+#: wait for the interpreter several times 5 ms.
+STUCK = 0.02
 
 
 class Pace:
@@ -49,6 +53,6 @@ class Pace:
         (self._fast.discard if average > SLOW else self._fast.add)(pipeline)
 
     def mark_slow(self, pipeline: str) -> None:
-        """A run of it is under way that already lasts longer than `SLOW`."""
+        """A run of it is under way that already lasts longer than `STUCK`."""
         self._averages[pipeline] = _CEILING
         self._fast.discard(pipeline)

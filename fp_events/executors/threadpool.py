@@ -13,7 +13,7 @@ from fp_events.domain.run import Attempt, AttemptResult, Released
 
 from ._crew import Crew, Item
 from ._mailbox import Mailbox
-from ._pace import SLOW
+from ._pace import STUCK
 from ._results import cancelled, timed_out
 from ._worker_thread import WorkerThread
 
@@ -175,7 +175,7 @@ class ThreadpoolExecutor:
             elapsed = now - item.began
             if item.cancelled or _is_overdue(item, elapsed):
                 self._abandon(worker, item, elapsed)
-            elif elapsed > SLOW and not item.loading:
+            elif elapsed > STUCK and not item.loading:
                 self._crew.pace.mark_slow(item.attempt.plan.pipeline)
         if self._crew.has_work():
             self._crew.attend()
