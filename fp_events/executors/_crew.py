@@ -126,6 +126,20 @@ class Crew:
                 item.counts_as_slow = False
                 self._slow_running -= 1
 
+    def unstick(self, pipeline: str) -> None:
+        """A run of the pipeline has ended: it was slow itself, or had to wait for the interpreter."""
+        with self._lock:
+            self.pace.stuck.discard(pipeline)
+            if self.pace.is_slow(pipeline):
+                return
+            for _ in range(len(self.slow)):
+                # One by one: the loop may put and drop items meanwhile.
+                try:
+                    item = self.slow.popleft()
+                except IndexError:
+                    break
+                (self.fast if item.attempt.plan.pipeline == pipeline else self.slow).append(item)
+
     def has_work(self) -> bool:
         """Whether `take` would find something now."""
         return bool(self.fast) or (bool(self.slow) and self._slow_running < self._slow_limit)

@@ -11,9 +11,8 @@ _WEIGHT = 0.1
 #: Seconds; longer runs count as this long, so that one first run with imports is forgotten after 16, and one run
 #: whose thread had to wait for the interpreter makes no pipeline slow.
 _CEILING = 5 * SLOW
-#: Seconds; a run that is under way longer than this is slow, whatever those before it were. A quick one may have to
-#: wait for the interpreter several times 5 ms.
-STUCK = 0.02
+#: Seconds; while a run is under way longer than this, its pipeline is taken for slow, whatever the average says.
+STUCK = 0.005
 
 
 class Pace:
@@ -21,6 +20,8 @@ class Pace:
 
     def __init__(self) -> None:
         self._averages: dict[str, float] = {}
+        #: Pipelines of which a run is under way that lasts longer than `STUCK`.
+        self.stuck: set[str] = set()
         #: Pipelines known to be fast.
         self._fast: set[str] = set()
 
@@ -34,8 +35,8 @@ class Pace:
         return self._averages.get(pipeline)
 
     def is_slow(self, pipeline: str) -> bool:
-        """Known to be slow, or not known yet."""
-        return self._averages.get(pipeline, _CEILING) > SLOW
+        """Known to be slow, or not known yet, or stuck."""
+        return pipeline in self.stuck or self._averages.get(pipeline, _CEILING) > SLOW
 
     def is_quick(self, pipeline: str) -> bool:
         """Known to be done sooner than another thread would have begun."""
@@ -51,8 +52,3 @@ class Pace:
         average = seconds if average is None else average + _WEIGHT * (seconds - average)
         self._averages[pipeline] = average
         (self._fast.discard if average > SLOW else self._fast.add)(pipeline)
-
-    def mark_slow(self, pipeline: str) -> None:
-        """A run of it is under way that already lasts longer than `STUCK`."""
-        self._averages[pipeline] = _CEILING
-        self._fast.discard(pipeline)

@@ -109,6 +109,8 @@ class WorkerThread:
             crew.wake_one()
         result = cancelled(item.attempt) if item.cancelled else self._run(item, pipeline)
         self.current = None
+        if pipeline in crew.pace.stuck:
+            crew.unstick(pipeline)
         if item.counts_as_slow:
             crew.done(item)
         crew.ended.append((item, result))

@@ -176,7 +176,7 @@ class ThreadpoolExecutor:
             if item.cancelled or _is_overdue(item, elapsed):
                 self._abandon(worker, item, elapsed)
             elif elapsed > STUCK and not item.loading:
-                self._crew.pace.mark_slow(item.attempt.plan.pipeline)
+                self._crew.pace.stuck.add(item.attempt.plan.pipeline)
         if self._crew.has_work():
             self._crew.attend()
 
