@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import anyio
@@ -35,11 +36,12 @@ class Taking(ABC):
     async def run(self) -> None:
         """Take messages in until `stop`; what has begun to be accepted is also acknowledged."""
         while await self._has_room():
-            burst = await self._unless_stopped(self._transport.receive)
-            for part in _parts(burst or ()):
+            parts = _parts(await self._unless_stopped(self._transport.receive) or ())
+            # Nothing keeps what is accepted: thousands of deliveries make room for their runs.
+            while parts:
                 if not await self._has_room():
                     return  # not acknowledged: it comes again
-                await self.accept(part)
+                await self.accept(parts.popleft())
 
     def stop(self) -> None:
         """Take nothing more in."""
@@ -64,11 +66,13 @@ class Taking(ABC):
         return found
 
 
-def _parts(burst: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+def _parts(burst: Sequence[Delivery]) -> deque[Sequence[Delivery]]:
     """The burst in parts: the loop has its turn between them, and what is held stays bounded."""
+    parts: deque[Sequence[Delivery]] = deque()
     start = size = 0
     for index, delivery in enumerate(burst, start=1):
         size += len(delivery.message.payload)
         if index == len(burst) or index - start >= PART or size >= PART_BYTES:
-            yield burst[start:index]
+            parts.append(burst[start:index])
             start, size = index, 0
+    return parts
