@@ -82,13 +82,16 @@ class Ender:
     def _end(self, lane: Lane, entry: Entry, result: AttemptResult) -> None:
         lane.queue(entry).executing -= 1
         entry.claimed = False
-        entry.abandoned = result.abandoned and entry.key is not None
-        if entry.abandoned:
+        abandoned = result.abandoned and entry.key is not None
+        if abandoned is not entry.odd.abandoned:
+            entry.mark(abandoned=abandoned)
+        if abandoned:
             self._abandoned[entry.run_id, entry.attempt] = entry
         time_left = None if entry.deadline is None else entry.deadline - time.monotonic()
-        policy = lane.pipeline.retry if entry.overrides is None else entry.overrides.retry(lane.pipeline.retry)
-        decision = decide(policy, result, retries=entry.retries, time_left=time_left, rng=self._rng)
-        if entry.cancelled and decision.outcome is None:
+        odd = entry.odd
+        policy = lane.pipeline.retry if odd.overrides is None else odd.overrides.retry(lane.pipeline.retry)
+        decision = decide(policy, result, retries=odd.retries, time_left=time_left, rng=self._rng)
+        if odd.cancelled and decision.outcome is None:
             self.finish(lane, entry, Outcome.CANCELLED, result)
         elif decision.outcome is not None:
             self.finish(lane, entry, decision.outcome, result)
@@ -96,11 +99,10 @@ class Ender:
             self._retry(lane, entry, result, decision.delay)
 
     def _retry(self, lane: Lane, entry: Entry, result: AttemptResult, delay: float) -> None:
-        entry.retries += 1
+        entry.mark(retries=entry.odd.retries + 1, discard_state=False)
         entry.phase = Phase.WAITING
-        entry.discard_state = False
         due = time.monotonic() + delay
-        if lane.pipeline.on_retry == "pass" and not entry.abandoned:
+        if lane.pipeline.on_retry == "pass" and not entry.odd.abandoned:
             lane.leave(entry)
 
         def durable(committed: Committed) -> None:
@@ -115,26 +117,26 @@ class Ender:
     def wait_until(self, lane: Lane, entry: Entry, due: float) -> None:
         """The run goes on at monotonic `due`."""
         if entry.phase is Phase.WAITING:
-            entry.due = self._timers.at(due, partial(self._due, lane, entry))
+            entry.mark(due=self._timers.at(due, partial(self._due, lane, entry)))
 
     def _due(self, lane: Lane, entry: Entry) -> None:
-        entry.due = None
+        entry.mark(due=None)
         if entry.phase is not Phase.WAITING:
             return
-        if entry.abandoned:
+        if entry.odd.abandoned:
             # Its key is held against itself too.
-            entry.overslept = True
+            entry.mark(overslept=True)
             return
         lane.due(entry)
         self._starter.pump(lane)
 
     def _released(self, lane: Lane, entry: Entry) -> None:
-        entry.abandoned = False
+        overslept = entry.odd.overslept
+        entry.mark(abandoned=False, overslept=False)
         if entry.phase is Phase.DONE or lane.pipeline.on_retry == "pass":
             lane.leave(entry)
-        if entry.overslept and entry.phase is Phase.WAITING:
+        if overslept and entry.phase is Phase.WAITING:
             lane.due(entry)
-        entry.overslept = False
 
     def limit(self, lane: Lane, entry: Entry) -> None:
         """Have a run end in time that waits too long."""
@@ -156,7 +158,7 @@ class Ender:
 
     def cancel(self, lane: Lane, entry: Entry) -> None:
         """End a held run as CANCELLED: at once where it waits, else as soon as its executor lets go of it."""
-        entry.cancelled = True
+        entry.mark(cancelled=True)
         if entry.phase in _WAITS:
             self.finish(lane, entry, Outcome.CANCELLED)
             self._starter.pump(lane)
@@ -178,14 +180,14 @@ class Ender:
     def finish(self, lane: Lane, entry: Entry, outcome: Outcome, result: AttemptResult | None = None) -> None:
         """Settle a run."""
         self._leave_queue(lane, entry)
-        if entry.orphaned:
+        if entry.odd.orphaned:
             self._starter.claim(lane, [entry])
         state = None
-        if result is not None and outcome is Outcome.SUCCEEDED and not entry.discard_state:
+        if result is not None and outcome is Outcome.SUCCEEDED and not entry.odd.discard_state:
             state = result.state
         if state is not None and entry.key is not None:
             lane.states.computed(entry.key, state)
-        if not entry.abandoned:
+        if not entry.odd.abandoned:
             lane.leave(entry)
         self._settlement.finish(lane, entry, outcome, result, state)
 
@@ -219,5 +221,5 @@ class Ender:
         lane.queue(entry).discard(entry)
         if entry.limit is not None:
             self._timers.cancel(entry.limit)
-        if entry.due is not None:
-            self._timers.cancel(entry.due)
+        if entry.odd.due is not None:
+            self._timers.cancel(entry.odd.due)

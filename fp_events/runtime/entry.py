@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Any
 
 from fp_events.domain.message import Message
 from fp_events.domain.records import NewRun, StoredRun
@@ -37,6 +38,33 @@ class Phase(Enum):
     DONE = "done"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oddities:
+    """What hardly any run has: all others share one value of it, as 100,000 may wait at a time."""
+
+    #: What its request says of retries, timeout and priority; None: nothing.
+    overrides: Overrides | None = None
+    #: Failed attempts that count against `max_retries`.
+    retries: int = 0
+    #: RUNNING in the ledger under an owner that is gone: to be claimed before anything is written of it.
+    orphaned: bool = False
+    #: Runs with nothing beside it, since it was RUNNING when a process died.
+    alone: bool = False
+    #: Its thread runs on after a timeout: the key is not free.
+    abandoned: bool = False
+    #: The next attempt was due while it was abandoned.
+    overslept: bool = False
+    #: An operator reset the key's state meanwhile: what this run computes of it is void.
+    discard_state: bool = False
+    #: An operator wants it to end: it starts no further attempt.
+    cancelled: bool = False
+    #: For the next attempt.
+    due: Timer | None = None
+
+
+ORDINARY = Oddities()
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Entry:
     """One run that is not finished."""
@@ -51,45 +79,34 @@ class Entry:
     request: bytes | None
     message: Message | None
     created_at: datetime
-    #: What its request says of retries, timeout and priority; None: nothing.
-    overrides: Overrides | None = None
+    #: Changed by `mark`.
+    odd: Oddities = ORDINARY
     #: On the monotonic clock; None: never. `expires` is for runs whose first attempt has not begun.
     expires: float | None = None
     deadline: float | None = None
     phase: Phase = Phase.READY
     #: The last attempt claimed.
     attempt: int = 0
-    #: Failed attempts that count against `max_retries`.
-    retries: int = 0
     #: RUNNING in the ledger, for `attempt`.
     claimed: bool = False
     #: A claim is on its way to the ledger.
     claiming: bool = False
-    #: RUNNING in the ledger under an owner that is gone: to be claimed before anything is written of it.
-    orphaned: bool = False
-    #: Runs with nothing beside it, since it was RUNNING when a process died.
-    alone: bool = False
-    #: Its thread runs on after a timeout: the key is not free.
-    abandoned: bool = False
-    #: The next attempt was due while it was abandoned.
-    overslept: bool = False
-    #: An operator reset the key's state meanwhile: what this run computes of it is void.
-    discard_state: bool = False
-    #: An operator wants it to end: it starts no further attempt.
-    cancelled: bool = False
     #: The ledger knows of it.
     saved: bool = True
     #: What is acknowledged when this run, and the others of its message, are settled.
     delivery: Held | None = None
     #: In its trigger's queue.
     queued: bool = False
-    #: For `expires` and `deadline`, and for the next attempt.
+    #: For `expires` and `deadline`.
     limit: Timer | None = None
-    due: Timer | None = None
+
+    def mark(self, **changes: Any) -> None:
+        """Change what is odd about the run."""
+        self.odd = replace(self.odd, **changes)
 
     def overdue(self, now: float) -> Outcome | None:
         """How a run ends that has waited too long for its next attempt, or shall have none."""
-        if self.cancelled:
+        if self.odd.cancelled:
             return Outcome.CANCELLED
         if self.expires is not None and now >= self.expires:
             return Outcome.EXPIRED
@@ -142,7 +159,7 @@ def entry_of_new(run: NewRun) -> Entry:
         request=run.request,
         message=None,
         created_at=run.created_at,
-        overrides=overrides_of(run.request),
+        odd=_odd(overrides_of(run.request)),
         expires=monotonic(run.expires_at),
         deadline=monotonic(run.deadline_at),
     )
@@ -166,10 +183,16 @@ def entry_of_stored(stored: StoredRun, trigger: int | None) -> Entry:
         request=stored.request,
         message=stored.message,
         created_at=stored.created_at,
-        overrides=overrides_of(stored.request),
+        odd=_odd(
+            overrides_of(stored.request),
+            retries=sum(1 for attempt in stored.attempts if attempt.number > stored.attempt_base),
+        ),
         # Once an attempt was made, a later one is not too old.
         expires=None if stored.attempts else monotonic(stored.expires_at),
         deadline=monotonic(stored.deadline_at),
         attempt=stored.attempt,
-        retries=sum(1 for attempt in stored.attempts if attempt.number > stored.attempt_base),
     )
+
+
+def _odd(overrides: Overrides | None, retries: int = 0) -> Oddities:
+    return Oddities(overrides=overrides, retries=retries) if overrides is not None or retries else ORDINARY

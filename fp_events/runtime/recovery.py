@@ -78,7 +78,8 @@ def _take(stored: StoredRun, runner: Runner, found: Recovered) -> None:
         due = 0.0 if stored.due_at is None else (stored.due_at - datetime.now(UTC)).total_seconds()
         runner.take_waiting(entry, time.monotonic() + due)
         return
-    entry.orphaned = stored.state is RunState.RUNNING
+    if stored.state is RunState.RUNNING:
+        entry.mark(orphaned=True)
     runner.take([entry])
     if stored.state is RunState.QUEUED:
         found.queued += 1
@@ -93,10 +94,10 @@ def _trigger(stored: StoredRun, lane: Lane | None) -> int | None:
     """The index, in today's configuration, of the trigger that made the run."""
     if lane is None or stored.trigger is None:
         return None
-    topics = [trigger.topic for trigger in lane.pipeline.triggers]
-    if stored.trigger < len(topics) and topics[stored.trigger] == stored.trigger_topic:
+    triggers = lane.pipeline.triggers
+    if stored.trigger < len(triggers) and triggers[stored.trigger].topic == stored.trigger_topic:
         return stored.trigger
-    return topics.index(stored.trigger_topic) if stored.trigger_topic in topics else None
+    return next((index for index, each in enumerate(triggers) if each.topic == stored.trigger_topic), None)
 
 
 def _poison(stored: StoredRun) -> Failure:

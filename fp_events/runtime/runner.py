@@ -131,9 +131,9 @@ class Runner:
             lane = self.lanes[entry.pipeline]
             if entry.phase is not Phase.READY or lane.paused or lane.queue(entry).paused:
                 continue  # behind a run of its key that waits: it runs in its turn
-            entry.alone = True
+            entry.mark(alone=True)
             await self._run_alone(lane, entry)
-            entry.alone = False
+            entry.mark(alone=False)
             if self._starter.draining:
                 return
 
@@ -176,7 +176,7 @@ class Runner:
         lane.states.committed(key)
         for entry in lane.keys.get(key, ()):
             if entry.phase is Phase.EXECUTING:
-                entry.discard_state = True
+                entry.mark(discard_state=True)
 
     # -- roles
 

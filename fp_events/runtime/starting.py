@@ -103,7 +103,7 @@ class Starter:
                 started.append(entry)
             elif not entry.claiming:
                 claims.append(entry)
-                if not entry.alone:
+                if not entry.odd.alone:
                     claims.extend(lane.followers(entry))
 
     def claim(self, lane: Lane, entries: list[Entry]) -> None:
@@ -113,13 +113,14 @@ class Starter:
         for entry in entries:
             entry.attempt += 1
             entry.claiming = True
-            entry.orphaned = False
+            if entry.odd.orphaned:
+                entry.mark(orphaned=False)
         saved = [entry for entry in entries if entry.saved]
         if len(saved) < len(entries):
             unsaved = [entry for entry in entries if not entry.saved]
             asyncio.get_running_loop().call_soon(self._claimed, lane, unsaved, Committed())
         if saved:
-            claims = tuple(Claim(run_id=e.run_id, attempt=e.attempt, alone=e.alone) for e in saved)
+            claims = tuple(Claim(run_id=e.run_id, attempt=e.attempt, alone=e.odd.alone) for e in saved)
             self._committer.post(Batch(claims=claims), partial(self._claimed, lane, saved))
 
     def _claimed(self, lane: Lane, entries: list[Entry], committed: Committed) -> None:
@@ -157,8 +158,9 @@ class Starter:
         for entry in entries:
             state = lane.states.get(entry.key) if pipeline.state and entry.key is not None else None
             timeout = pipeline.timeout
-            if entry.overrides is not None and entry.overrides.timeout is not None:
-                timeout = entry.overrides.timeout
+            overrides = entry.odd.overrides
+            if overrides is not None and overrides.timeout is not None:
+                timeout = overrides.timeout
             if entry.deadline is not None:
                 timeout = _limit(timeout, entry.deadline, now)
             attempts.append(entry.to_attempt(lane.plan, state, timeout))

@@ -43,8 +43,9 @@ class TriggerQueue:
         """Put one in, behind those of its priority."""
         self.waiting += 1
         entry.queued = True
-        if entry.overrides is not None and entry.overrides.priority:
-            heapq.heappush(self._urgent, (-entry.overrides.priority, next(self._order), entry))
+        overrides = entry.odd.overrides
+        if overrides is not None and overrides.priority:
+            heapq.heappush(self._urgent, (-overrides.priority, next(self._order), entry))
         else:
             self._runs.append(entry)
 

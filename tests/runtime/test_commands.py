@@ -184,4 +184,5 @@ async def test_a_single_trigger_is_paused(house: House) -> None:
         assert (2, True) == (status["pipelines"][0]["queued"], first["oldest_ready_s"] > 0)
         await daemon.ask("resume", pipeline="work", trigger="in/a")
         await daemon.outcomes(3)
-        assert [2, 4, 1, 3] == house.steering.calls
+        # Without a key they go beside each other.
+        assert ([2, 4], [1, 3]) == (house.steering.calls[:2], sorted(house.steering.calls[2:]))

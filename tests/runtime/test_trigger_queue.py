@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fp_events.domain.run import Cause
-from fp_events.runtime.entry import Entry
+from fp_events.runtime.entry import ORDINARY, Entry, Oddities
 from fp_events.runtime.overrides import Overrides
 from fp_events.runtime.trigger_queue import TriggerQueue
 
@@ -26,13 +26,13 @@ def entry(number: int, priority: int) -> Entry:
         request=None,
         message=None,
         created_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number),
-        overrides=Overrides(priority=priority) if priority else None,
+        odd=Oddities(overrides=Overrides(priority=priority)) if priority else ORDINARY,
     )
 
 
 def priority(each: Entry) -> int:
     """Of a run, 0 where its request says nothing."""
-    return each.overrides.priority if each.overrides is not None else 0
+    return each.odd.overrides.priority if each.odd.overrides is not None else 0
 
 
 @settings(max_examples=200)
