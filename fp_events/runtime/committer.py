@@ -17,6 +17,9 @@ from fp_events.domain.records import Accepted, Batch, Committed, Finish
 MAX_ROWS = 1_000
 MAX_BYTES = 4 * 1024 * 1024
 
+#: Seconds that a transaction may wait which nobody waits for.
+LATER = 0.02
+
 Then = Callable[[Committed], None]
 #: Told of everything that ended in one transaction, in the order in which it was given.
 ThenAll = Callable[[list[Any], Committed], None]
@@ -46,12 +49,26 @@ class Committer:
         #: The last of the waiting, as long as ends of runs may be added to it.
         self._open: _Part | None = None
         self._posted = asyncio.Event()
+        #: What nobody waits for: it goes along with the next transaction, or has one of its own after a while.
+        self._later: deque[_Part] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
 
     def post(self, batch: Batch, then: Then | None = None) -> None:
         """Have `batch` committed after all earlier ones; `then` is called on the loop when it is durable."""
         self._open = None
         self._waiting.append(_Part(batch, then, None))
         self._posted.set()
+
+    def post_later(self, batch: Batch) -> None:
+        """Have `batch` committed with what is posted next, or in `LATER` seconds."""
+        self._later.append(_Part(batch, None, None))
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(LATER, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._later:
+            self._posted.set()
 
     def finish(self, finish: Finish, ending: object, then_all: ThenAll) -> None:
         """Have the end of a run committed after all that was posted earlier.
@@ -82,6 +99,9 @@ class Committer:
 
     async def flushed(self) -> None:
         """Wait until everything posted before is durable. What is posted meanwhile holds nobody up."""
+        self._open = None
+        self._waiting += self._later
+        self._later.clear()
         await self.commit(Batch())
 
     async def run(self) -> None:
@@ -100,11 +120,13 @@ class Committer:
                 offset += count
             if not self._waiting:
                 self._posted.clear()
+                if self._later and self._alarm is None:
+                    self._ring()
 
     def _take(self) -> list[_Part]:
-        """The oldest waiting parts up to the caps; at least one."""
+        """The oldest waiting parts up to the caps; at least one. Then what nobody waits for, as far as it fits."""
         waiting = self._waiting
-        part = waiting.popleft()
+        part = waiting.popleft() if waiting else self._later.popleft()
         taken = [part]
         rows, size = part.rows, part.size
         while waiting and rows + waiting[0].rows <= MAX_ROWS and size + waiting[0].size <= MAX_BYTES:
@@ -117,6 +139,11 @@ class Committer:
             rows, size = rows + part.rows, size + part.size
         if not waiting:
             self._open = None
+        later = self._later
+        while later and rows + later[0].rows <= MAX_ROWS:
+            part = later.popleft()
+            taken.append(part)
+            rows += part.rows
         return taken
 
 

@@ -204,7 +204,8 @@ class Publisher:
             else:
                 self._again.append(publication)
         if sent or refused:
-            self._committer.post(Batch(sent=tuple(sent), refused=tuple(refused)))
+            # Nobody waits for it: a crash before it sends the same event ids again.
+            self._committer.post_later(Batch(sent=tuple(sent), refused=tuple(refused)))
 
 
 def _reason(answer: Confirmation) -> str:
