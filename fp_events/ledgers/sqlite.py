@@ -31,6 +31,7 @@ from fp_events.domain.schedule import StoredSchedule
 
 from . import sqlite_prune as pruning
 from . import sqlite_read as reading
+from .sqlite_checkpoint import Checkpointer
 from .sqlite_commit import Committer
 from .sqlite_file import Lock, commit_error, connect, connect_reader, opening_error
 from .sqlite_log import check_log
@@ -204,6 +205,8 @@ class _Open:
         self._batches = batches
         self.writer = writer
         self.committer = Committer(db, batches, path)
+        self._checkpointer = Checkpointer(path, db, writer.post, self.committer.fail)
+        self.committer.wrote = self._checkpointer.committed
         self.live = _Reader(path, "ledger-reader")
         self.listings = _Reader(path, "ledger-listings")
 
@@ -250,6 +253,7 @@ class _Open:
         self.committer.stop()
         for reader in (self.live, self.listings):
             await reader.close()
+        await self._checkpointer.close()
         await self.writer.call(self._give_back)
         self.writer.stop()
 

@@ -33,6 +33,8 @@ class Committer:
         self._writer = writer
         self._path = path
         self._waiting: deque[tuple[Batch, Answer[Committed]]] = deque()
+        #: Told, after each transaction, of about how many rows it was.
+        self.wrote: Callable[[int], None] = lambda _: None
         status = path.stat()
         self._file = (status.st_dev, status.st_ino)
         self._stopping = threading.Event()
@@ -47,6 +49,10 @@ class Committer:
     def stop(self) -> None:
         """Any thread: no more attempts where one failed; what waits for the disk gets an error."""
         self._stopping.set()
+
+    def fail(self, error: sqlite3.Error) -> None:
+        """Writer's thread: the disk has failed beside a transaction; no other may follow."""
+        self._failure = commit_error(self._path, error)
 
     def drain(self) -> None:
         """Commit everything that waits."""
@@ -86,6 +92,7 @@ class Committer:
                 self.problem = _problem(self._path, error)
             else:
                 self.problem = ""
+                self.wrote(sum([len(b.accepts) * 4 + len(b.finishes) * 5 + len(b.sent) for b in todo]))
                 return results
             if self._stopping.wait(pause):
                 raise StorageError("the ledger was closed before this could be stored", where=str(self._path))

