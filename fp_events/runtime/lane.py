@@ -94,6 +94,8 @@ class Lane:
         #: By index of the trigger; the last one is for runs that no message caused.
         self.queues = [self._queue(trigger.concurrency) for trigger in pipeline.triggers]
         self.queues.append(self._queue(DEFAULT_CONCURRENCY))
+        #: Indexes of those in which something waits, and of some that have become empty.
+        self._filled: set[int] = set()
         #: Key -> its runs, the first of which may run.
         self.keys: dict[str, deque[Entry]] = {}
         self.states = KeyStates()
@@ -169,8 +171,7 @@ class Lane:
             if line[0] is not entry:
                 entry.phase = Phase.BLOCKED
                 return
-        entry.phase = Phase.READY
-        self.queue(entry).put(entry)
+        self.make_ready(entry)
 
     def leave(self, entry: Entry) -> None:
         """The run holds its key no more: the next one of the key is ready."""
@@ -194,7 +195,20 @@ class Lane:
     def make_ready(self, entry: Entry) -> None:
         """Put the first run of its key, or one that is due, into its trigger's queue: keys take turns."""
         entry.phase = Phase.READY
-        self.queue(entry).put(entry)
+        index = len(self.queues) - 1 if entry.trigger is None else entry.trigger
+        self.queues[index].put(entry)
+        self._filled.add(index)
+
+    def filled(self) -> list[TriggerQueue]:
+        """The queues in which something waits, in their order: a pipeline may have thousands in which nothing does."""
+        found = []
+        for index in sorted(self._filled):
+            queue = self.queues[index]
+            if queue.waiting:
+                found.append(queue)
+            else:
+                self._filled.remove(index)
+        return found
 
     def due(self, entry: Entry) -> None:
         """A waiting run may go on: at once, or when those of its key that are before it have ended."""

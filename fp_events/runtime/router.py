@@ -10,7 +10,7 @@ from fp_events.domain.message import Delivery, Subscription
 from fp_events.domain.pipeline import Pipeline, Trigger
 from fp_events.domain.topics import FilterIndex, TopicRouter, covering, disjoint_cover, parse_filter
 
-#: Topics whose matches are remembered, and the length up to which they are: at most some 2 MB.
+#: Topics whose matches are remembered at least, and the length up to which they are: at most some 2 MB.
 REMEMBERED = 4096
 REMEMBERED_LENGTH = 256
 
@@ -63,7 +63,8 @@ class Router:
             for pipeline, index, trigger, pattern in wanted
         ]
         self._router: TopicRouter[Target] = TopicRouter(targets)
-        self._remembered = lru_cache(maxsize=REMEMBERED)(self._match)
+        # Some topics for each trigger: where all of them get messages in turn, fewer would be none.
+        self._remembered = lru_cache(maxsize=max(REMEMBERED, 2 * len(targets)))(self._match)
         self._extra = frozenset(numbers[brought.by(text)] for text in extra)
         served: dict[int, list[Target]] = {number: [] for number in numbers.values()}
         for _, target in targets:

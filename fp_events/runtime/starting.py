@@ -64,14 +64,18 @@ class Starter:
         """Start whatever may start."""
         if not self.open or lane.paused:
             return
-        for queue in lane.queues:
-            started: list[Entry] = []
-            claims: list[Entry] = []
+        started: list[Entry] = []
+        claims: list[Entry] = []
+        dropped = False
+        for queue in lane.filled():
             most = lane.may_hand_over(queue)
             while queue.waiting and queue.executing < most and not queue.paused:
-                self._prepare(lane, queue, queue.pop(), started, claims)
-            self.claim(lane, claims)
-            self._submit(lane, started)
+                dropped |= not self._prepare(lane, queue, queue.pop(), started, claims)
+        self.claim(lane, claims)
+        self._submit(lane, started)
+        if dropped:
+            # Behind it another run of its key may have become ready, of another trigger.
+            asyncio.get_running_loop().call_soon(self.pump, lane)
 
     def start(self, lane: Lane, entry: Entry) -> None:
         """Start one ready run, whether or not the others may."""
@@ -85,14 +89,15 @@ class Starter:
 
     def _prepare(
         self, lane: Lane, queue: TriggerQueue, entry: Entry, started: list[Entry], claims: list[Entry]
-    ) -> None:
-        """Decide what a ready run needs next: to be dropped, its state, a claim, or to be executed."""
+    ) -> bool:
+        """Decide what a ready run needs next: to be dropped (then False), its state, a claim, or to be executed."""
         overdue = None
         if entry.expires is not None or entry.deadline is not None:
             overdue = entry.overdue(time.monotonic())
         if overdue is not None:
             self._ending.finish(lane, entry, overdue)
-        elif lane.pipeline.state and entry.key is not None and not lane.states.knows(entry.key):
+            return False
+        if lane.pipeline.state and entry.key is not None and not lane.states.knows(entry.key):
             entry.phase = Phase.LOADING
             self._missing.append((lane, entry))
             self._state_wanted.set()
@@ -105,6 +110,7 @@ class Starter:
                 claims.append(entry)
                 if not entry.odd.alone:
                     claims.extend(lane.followers(entry))
+        return True
 
     def claim(self, lane: Lane, entries: list[Entry]) -> None:
         """Have the ledger make runs RUNNING."""
