@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from fp_events.domain.ports import Ledger
@@ -19,6 +20,9 @@ MAX_BYTES = 4 * 1024 * 1024
 
 #: Seconds that a transaction may wait which nobody waits for.
 LATER = 0.02
+
+#: What of a batch is put one behind the other; all but these two, so that none can be forgotten.
+_SEQUENCES = tuple(field.name for field in fields(Batch) if field.name not in ("settings", "confirmed_message_id"))
 
 Then = Callable[[Committed], None]
 #: Told of everything that ended in one transaction, in the order in which it was given.
@@ -169,25 +173,15 @@ def _merge(taken: list[_Part]) -> Batch:
     ended = [finish for part in taken for finish in part.finishes]
     if len(parts) == 1 and not ended:
         return parts[0]
-    settings: dict[str, bytes | None] = {}
-    confirmed: int | None = None
-    for part in parts:
-        settings.update(part.settings)
-        if part.confirmed_message_id is not None:
-            confirmed = part.confirmed_message_id
+    merged: dict[str, Any] = {
+        name: tuple([item for part in parts for item in getattr(part, name)]) for name in _SEQUENCES
+    }
+    merged["finishes"] += tuple(ended)
+    marks = [part.confirmed_message_id for part in parts if part.confirmed_message_id is not None]
     return Batch(
-        accepts=tuple([item for part in parts for item in part.accepts]),
-        claims=tuple([item for part in parts for item in part.claims]),
-        waits=tuple([item for part in parts for item in part.waits]),
-        finishes=(*[item for part in parts for item in part.finishes], *ended),
-        reopened=tuple([item for part in parts for item in part.reopened]),
-        sent=tuple([item for part in parts for item in part.sent]),
-        refused=tuple([item for part in parts for item in part.refused]),
-        resend=tuple([item for part in parts for item in part.resend]),
-        no_longer_alone=tuple([item for part in parts for item in part.no_longer_alone]),
-        states=tuple([item for part in parts for item in part.states]),
-        settings=settings,
-        confirmed_message_id=confirmed,
+        **merged,
+        settings={name: value for part in parts for name, value in part.settings.items()},
+        confirmed_message_id=marks[-1] if marks else None,
     )
 
 

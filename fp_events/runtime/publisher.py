@@ -9,7 +9,7 @@ from functools import partial
 
 from fp_events.domain.message import Confirmation, Confirmed, Publication
 from fp_events.domain.ports import Ledger, Transport
-from fp_events.domain.records import Batch, Refused
+from fp_events.domain.records import Batch, Committed, Refused
 
 from .committer import Committer
 from .limits import Limits
@@ -191,7 +191,7 @@ class Publisher:
 
     def _note(self, burst: list[Publication], answers: Sequence[Confirmation]) -> None:
         sent: list[str] = []
-        refused: list[Refused] = []
+        refused: list[tuple[Publication, Refused]] = []
         for publication, answer in zip(burst, answers, strict=True):
             event_id = publication.event_id
             if not event_id:
@@ -199,13 +199,19 @@ class Publisher:
             if answer.result is Confirmed.SENT:
                 sent.append(event_id)
             elif answer.result is Confirmed.REFUSED:
-                refused.append(Refused(event_id=event_id, reason=_reason(answer)))
-                self._on_refused(publication, answer.reason)
+                refused.append((publication, Refused(event_id=event_id, reason=_reason(answer))))
             else:
                 self._again.append(publication)
-        if sent or refused:
+        if refused:
+            batch = Batch(sent=tuple(sent), refused=tuple(refusal for _, refusal in refused))
+            self._committer.post(batch, partial(self._tell_refused, refused))
+        elif sent:
             # Nobody waits for it: a crash before it sends the same event ids again.
-            self._committer.post_later(Batch(sent=tuple(sent), refused=tuple(refused)))
+            self._committer.post_later(Batch(sent=tuple(sent)))
+
+    def _tell_refused(self, refused: list[tuple[Publication, Refused]], committed: Committed) -> None:
+        for publication, refusal in refused:
+            self._on_refused(publication, refusal.reason)
 
 
 def _reason(answer: Confirmation) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from fp_events.domain.records import Accept, Batch, Committed, Finish, NewRun, StateWrite
 from fp_events.domain.run import Cause, Outcome, RunState
@@ -64,3 +66,33 @@ async def test_a_flush_waits_for_what_was_posted_and_for_nothing_later(tmp_path:
     await ledger.close()
     assert b"1" == (await ledger.open()).settings["first"]
     await ledger.close()
+
+
+async def test_whatever_waits_together_is_committed() -> None:
+    """Every part of every batch, whatever kinds of change a batch may come to have."""
+    # Accepts and finishes are weighed by their payloads; what follows a state has a transaction of its own.
+    apart = {"settings", "confirmed_message_id", "accepts", "finishes", "states"}
+    kinds = [field.name for field in fields(Batch) if field.name not in apart]
+
+    class Seeing(MemoryLedger):
+        seen: Batch
+
+        async def commit(self, batch: Batch) -> Committed:
+            self.seen = batch
+            return Committed()
+
+    ledger = Seeing()
+    committer = Committer(ledger)
+    for name in kinds:
+        part: dict[str, Any] = {name: (name,)}
+        committer.post(Batch(**part, settings={name: b""}, confirmed_message_id=len(name)))
+    committer.post_later(Batch(sent=("later",)))
+
+    async with committing(committer):
+        await committer.flushed()
+
+    for name in kinds:
+        assert name in getattr(ledger.seen, name)
+        assert name in ledger.seen.settings
+    assert ("sent", "later") == ledger.seen.sent
+    assert len(kinds[-1]) == ledger.seen.confirmed_message_id
