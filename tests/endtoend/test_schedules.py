@@ -47,7 +47,8 @@ async def runs_of(daemon: Daemon, count: int) -> list[dict[str, Any]]:
         async with asyncio.timeout(PATIENCE):
             while len(rows) < count or any(row["state"] != "finished" for row in rows):
                 await asyncio.sleep(0.1)
-                rows, page = [], {"next": None}
+                rows = []
+                page: dict[str, Any] = {"next": None}
                 while not rows or page["next"] is not None:
                     page = await daemon.ask("runs.list", limit=1000, before=page["next"])
                     rows += page["runs"]
