@@ -14,7 +14,6 @@ from .command import Command, Desk
 from .destinations import publications
 from .views import run_row, run_whole
 
-
 #: Seconds for marks of what was sent.
 MARKS = 0.5
 
