@@ -22,7 +22,7 @@ connecting to anything; `serve` refuses to start with any of it, before it takes
 | 0 | done, or drained |
 | 1 | the run failed |
 | 64 | the command line is wrong |
-| 69 | the broker, or the daemon, does not answer or says no |
+| 69 | the broker, the daemon or Redis does not answer or says no |
 | 70 | a defect of this program |
 | 74 | a file or folder cannot be used |
 | 75 | another process holds the ledger |
