@@ -15,8 +15,9 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 AUDIT := $(VENV)-audit/.audit
 
-# Real parts of the tests. strace, which shows what reaches the disk, is Linux's.
-TEST_PROGRAMS := mosquitto mosquitto_pub redis-server openssl dot $(if $(filter Linux,$(shell uname)),strace)
+# Real parts of the tests. strace, which shows what reaches the disk, and a library that
+# makes it fail are Linux's.
+TEST_PROGRAMS := mosquitto mosquitto_pub redis-server openssl dot $(if $(filter Linux,$(shell uname)),strace cc)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s%s\n' "$$name" "$$what"; done
