@@ -36,6 +36,12 @@ LevelOption = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None,
     typer.Option("--log-level", case_sensitive=False, metavar="LEVEL", help="DEBUG, INFO, WARNING, ERROR or CRITICAL."),
 ]
+RetryDelayOption = Annotated[
+    str | None, typer.Option("--retry-delay", metavar="DURATION", help="Between the attempts.")
+]
+AttemptTimeoutOption = Annotated[
+    str | None, typer.Option("--attempt-timeout", metavar="DURATION", help="For each attempt.")
+]
 MaxRetriesOption = Annotated[int | None, typer.Option("--max-retries", min=0, help="Attempts after the first.")]
 JitterOption = Annotated[float | None, typer.Option("--jitter-factor", min=0, max=1, help="Delays vary by this share.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

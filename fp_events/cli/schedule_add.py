@@ -11,6 +11,7 @@ from fp_events.domain.errors import UsageError
 
 from . import arguments
 from .arguments import (
+    AttemptTimeoutOption,
     ConfigOption,
     FinalVarOption,
     InputOption,
@@ -18,6 +19,7 @@ from .arguments import (
     JitterOption,
     MaxRetriesOption,
     PipelineArgument,
+    RetryDelayOption,
 )
 from .daemon import call
 from .invocation import Invocation
@@ -67,13 +69,9 @@ def add(
     key: Annotated[str | None, typer.Option("--key", help="Key of its runs, for order and state.")] = None,
     priority: Annotated[int | None, typer.Option("--priority", min=0, max=9, help="Higher ones start first.")] = None,
     max_retries: MaxRetriesOption = None,
-    retry_delay: Annotated[
-        str | None, typer.Option("--retry-delay", metavar="DURATION", help="Between the attempts.")
-    ] = None,
+    retry_delay: RetryDelayOption = None,
     jitter_factor: JitterOption = None,
-    attempt_timeout: Annotated[
-        str | None, typer.Option("--attempt-timeout", metavar="DURATION", help="For each attempt.")
-    ] = None,
+    attempt_timeout: AttemptTimeoutOption = None,
     mqtt: Annotated[
         bool, typer.Option("--mqtt", help="Ask through the control topic instead of the local socket.")
     ] = False,

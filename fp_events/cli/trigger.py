@@ -12,6 +12,7 @@ import typer
 
 from . import arguments
 from .arguments import (
+    AttemptTimeoutOption,
     ConfigOption,
     FinalVarOption,
     InputOption,
@@ -19,6 +20,7 @@ from .arguments import (
     JitterOption,
     MaxRetriesOption,
     PipelineArgument,
+    RetryDelayOption,
 )
 from .daemon import call
 from .invocation import Invocation
@@ -61,13 +63,9 @@ def trigger(
         int | None, typer.Option("--priority", min=0, max=9, help="Higher ones start first; default 0.")
     ] = None,
     max_retries: MaxRetriesOption = None,
-    retry_delay: Annotated[
-        str | None, typer.Option("--retry-delay", metavar="DURATION", help="Between the attempts.")
-    ] = None,
+    retry_delay: RetryDelayOption = None,
     jitter_factor: JitterOption = None,
-    attempt_timeout: Annotated[
-        str | None, typer.Option("--attempt-timeout", metavar="DURATION", help="For each attempt.")
-    ] = None,
+    attempt_timeout: AttemptTimeoutOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run; the exit code tells how it ended.")] = False,
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer than this.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -67,11 +67,7 @@ class FilterTrie(Generic[T]):
                     elif child.here is not None:
                         yield child.here
             nodes = reached
-        # `a/#` matches `a` too.
-        for node in nodes:
-            for end in (node, node.children.get("#")):
-                if end is not None and end.here is not None:
-                    yield end.here
+        yield from _ends(nodes)
 
     def overlapping(self, levels: Levels) -> Iterator[tuple[Levels, T]]:
         """Those that match some topic which `levels` match. Not to be changed meanwhile."""
@@ -100,10 +96,15 @@ class FilterTrie(Generic[T]):
                     elif child.here is not None:
                         yield child.here
             nodes = reached
-        for node in nodes:
-            for end in (node, node.children.get("#")):
-                if end is not None and end.here is not None:
-                    yield end.here
+        yield from _ends(nodes)
+
+
+def _ends(nodes: Iterable[_Node[T]]) -> Iterator[tuple[Levels, T]]:
+    """What ends at the nodes themselves: `a/#` matches `a` too."""
+    for node in nodes:
+        for end in (node, node.children.get("#")):
+            if end is not None and end.here is not None:
+                yield end.here
 
 
 def _below(node: _Node[T]) -> Iterator[tuple[Levels, T]]:

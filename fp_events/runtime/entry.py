@@ -141,13 +141,13 @@ class Entry:
         )
 
 
+def _monotonic(at: datetime | None) -> float | None:
+    """A moment on the monotonic clock."""
+    return None if at is None else time.monotonic() + (at - datetime.now(UTC)).total_seconds()
+
+
 def entry_of_new(run: NewRun) -> Entry:
     """A run that no message caused, as it was just accepted: QUEUED."""
-    now, wall = time.monotonic(), datetime.now(UTC)
-
-    def monotonic(at: datetime | None) -> float | None:
-        return None if at is None else now + (at - wall).total_seconds()
-
     return Entry(
         run_id=run.run_id,
         pipeline=run.pipeline,
@@ -160,18 +160,13 @@ def entry_of_new(run: NewRun) -> Entry:
         message=None,
         created_at=run.created_at,
         odd=_odd(overrides_of(run.request)),
-        expires=monotonic(run.expires_at),
-        deadline=monotonic(run.deadline_at),
+        expires=_monotonic(run.expires_at),
+        deadline=_monotonic(run.deadline_at),
     )
 
 
 def entry_of_stored(stored: StoredRun, trigger: int | None) -> Entry:
     """A run that the ledger has from an earlier time, as an entry; `trigger`: its index today."""
-    now, wall = time.monotonic(), datetime.now(UTC)
-
-    def monotonic(at: datetime | None) -> float | None:
-        return None if at is None else now + (at - wall).total_seconds()
-
     return Entry(
         run_id=stored.run_id,
         pipeline=stored.pipeline,
@@ -188,8 +183,8 @@ def entry_of_stored(stored: StoredRun, trigger: int | None) -> Entry:
             retries=sum(1 for attempt in stored.attempts if attempt.number > stored.attempt_base),
         ),
         # Once an attempt was made, a later one is not too old.
-        expires=None if stored.attempts else monotonic(stored.expires_at),
-        deadline=monotonic(stored.deadline_at),
+        expires=None if stored.attempts else _monotonic(stored.expires_at),
+        deadline=_monotonic(stored.deadline_at),
         attempt=stored.attempt,
     )
 

@@ -10,6 +10,7 @@ import pytest
 from faults import rows
 from faults.__main__ import run
 from faults.row import ROWS, Campaign, Result, order
+from tests.support import require_program
 
 #: The rows run side by side, mostly waiting, while the first of these tests waits for all of them.
 pytestmark = [
@@ -25,7 +26,9 @@ NUMBERS: list[str] = sorted(ROWS, key=order)
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, Result]:
-    """By number."""
+    """By number. What is still skipped asks for a right, not for a program."""
+    for program in ("strace", "cc"):
+        require_program(program)
     assert rows.__all__
     found = asyncio.run(run(Campaign(SEED, short=True), [ROWS[number] for number in NUMBERS], JOBS))
     return {result.number: result for result in found}
