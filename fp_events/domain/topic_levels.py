@@ -18,6 +18,11 @@ def narrow(levels: Levels) -> Levels:
     return (*levels[:-2], "#") if levels in (("+", "#"), ("", "+", "#")) else levels
 
 
+def spelt_out(levels: Levels) -> Levels:
+    """The reverse, where it says how many levels there are at least: ``/#`` is ``/+/#``, for what may cover it."""
+    return ("", "+", "#") if levels == ("", "#") else levels
+
+
 def hidden(a: str, b: str) -> bool:
     """A wildcard at the start does not match the topics that the other one names by ``$…`` (4.7.2)."""
     return a in ("+", "#") and b.startswith("$")
@@ -30,6 +35,7 @@ def is_exact(levels: Levels) -> bool:
 
 def covers(a: Levels, b: Levels) -> bool:
     """Whether `a` matches every topic that `b` matches."""
+    b = spelt_out(b)
     if hidden(a[0], b[0]):
         return False
     for index, level in enumerate(a):

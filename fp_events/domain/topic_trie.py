@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from .topic_levels import Levels, hidden, overlap
+from .topic_levels import Levels, hidden, overlap, spelt_out
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class FilterTrie(Generic[T]):
     def covering(self, levels: Levels) -> Iterator[tuple[Levels, T]]:
         """Those that match every topic which `levels` match; itself too, where it is there."""
         nodes = [self._root]
-        for depth, level in enumerate(levels):
+        for depth, level in enumerate(spelt_out(levels)):
             reached: list[_Node[T]] = []
             for node in nodes:
                 for name in ("#",) if level == "#" else dict.fromkeys((level, "+", "#")):

@@ -60,6 +60,7 @@ def test_cover_and_overlap_agree_with_topics(a: str, b: str, topic: str) -> None
 @settings(deadline=None, max_examples=200)
 @given(FILTERS, FILTERS)
 @example("+", "/#")
+@example("+/+/#", "/#")
 @example("/+/#", "/#")
 def test_overlap_and_cover_have_witnesses(a: str, b: str) -> None:
     """Over all topics of up to five levels from a small alphabet, what is claimed is found."""
