@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer, and apt or brew for the Mosquitto broker and, for tests, Redis; all else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check audit bench faults faults-short lock clean
+.PHONY: help demo test check audit bench bench-short faults faults-short lock clean
 
 # Empty: 3.11, which all tests run on, or else the next newer one on PATH.
 PYTHON ?=

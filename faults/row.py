@@ -6,7 +6,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -115,7 +115,6 @@ class Campaign:
     seed: int
     short: bool
     wanted: int = 0
-    results: list[Result] = field(default_factory=list)
 
     async def run(self, row: Row) -> Result:
         """Do one row."""

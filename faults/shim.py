@@ -25,5 +25,5 @@ def shim(folder: Path) -> Path:
         check=False,
     )
     if made.returncode:
-        raise Skipped(f"the C compiler cannot make a library: {made.stderr.splitlines()[:1]}")
+        raise RuntimeError(f"the C compiler cannot make a library: {made.stderr.splitlines()[:1]}")
     return library

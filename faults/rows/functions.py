@@ -186,10 +186,6 @@ async def _settled(on: Load) -> tuple[dict[str, Any], bool]:
     return status, True
 
 
-def _timed_out(status: dict[str, Any]) -> list[int]:
-    return [ends_of(pipeline_of(status, name)).get("timed_out", 0) for name in ("inprocess", "inthread")]
-
-
 async def _overshoot(on: Load, name: str) -> float:
     """Seconds that attempts took above their timeout of one, the most."""
     runs = await on.daemon.runs(name)

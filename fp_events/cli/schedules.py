@@ -162,6 +162,8 @@ def _change(
 ) -> dict[str, Any]:
     if bool(schedules) == every:
         raise UsageError("name the schedules, or say --all", mend="`fp-events schedules list` shows their ids")
+    if schedules and pipeline is not None:
+        raise UsageError("--pipeline chooses among --all", mend="leave it out where schedules are named")
     invocation: Invocation = context.obj
     config = invocation.config()
     expect_known(config, pipeline)

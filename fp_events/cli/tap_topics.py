@@ -25,15 +25,15 @@ def topics(
 
     `events`: names of events, or `all`. Raises PipelineNotFound and UsageError.
     """
+    from fp_events.app.building import names_of
     from fp_events.domain.topics import covering
-    from fp_events.runtime.names import Names
 
     if pipeline is not None and pipeline not in config.pipelines:
         raise PipelineNotFound(pipeline, tuple(config.pipelines))
     for event in events:
         if event not in {*EVENTS, "all"}:
             raise UsageError(f"there is no event '{event}'", mend=f"known are {', '.join(EVENTS)}")
-    names = Names(config.mqtt.base_topic or f"fp/{config.name}", config.mqtt.client_id or "")
+    names = names_of(config)
     chosen = [config.pipelines[pipeline]] if pipeline else list(config.pipelines.values())
     every = not (events or results or dead_letters)
     found: list[str] = []

@@ -140,7 +140,7 @@ def _refresh(
 
     wait = min(interval, 1.0)
     with Live(console=console(), auto_refresh=False, screen=True) as display:
-        while pressed(wait) != "q":
+        while "q" not in pressed(wait):
             now = next(looks)
             display.update(_screen(_figures(before, now), _failures(now)), refresh=True)
             before, wait = now, interval
@@ -179,7 +179,8 @@ def _line(cells: Sequence[str], widths: Sequence[int], styles: Sequence[str]) ->
 
 @contextmanager
 def _keys() -> Iterator[Callable[[float], str]]:
-    """What waits for a key of the terminal, for so many seconds; empty where none was pressed."""
+    """What waits for keys of the terminal, for so many seconds; empty where none was pressed, `q` where it is gone."""
+    import os
     import select
     import termios
     import tty
@@ -189,7 +190,8 @@ def _keys() -> Iterator[Callable[[float], str]]:
 
     def pressed(seconds: float) -> str:
         ready, _, _ = select.select([descriptor], [], [], seconds)
-        return sys.stdin.read(1) if ready else ""
+        # Not through `sys.stdin`, which would keep the rest of an arrow key where `select` does not see it.
+        return (os.read(descriptor, 64).decode(errors="replace") or "q") if ready else ""
 
     try:
         tty.setcbreak(descriptor)

@@ -87,7 +87,10 @@ def test_waiting_on_a_terminal_shows_where_the_run_is(fp: Fp, live: Path) -> Non
     assert 0 == terminal.end()
 
 
-@pytest.mark.parametrize("end", [lambda top: top.type("q"), lambda top: top.process.send_signal(signal.SIGINT)])
+@pytest.mark.parametrize(
+    "end",
+    [lambda top: top.type("\x1b[Aq"), lambda top: top.type("q"), lambda top: top.process.send_signal(signal.SIGINT)],
+)
 def test_top_refreshes_until_it_is_ended(fp: Fp, live: Path, end: Callable[[Terminal], None]) -> None:
     """Rates and latencies of each pipeline, and the last failures; q and Ctrl-C end it."""
     terminal = Terminal(live, "top", "--interval", "0.2")
