@@ -77,8 +77,8 @@ class Checkpointer:
         except sqlite3.Error as error:
             self._later(partial(self._stumbled, error))
         except StorageError:
-            # No connection, as where there are no more file descriptors: the writer goes on copying itself.
-            return
+            # No connection, as where there are no more file descriptors: tried again when more has been written.
+            self._later(self._gave_up)
         else:
             self._later(self._finish)
 
@@ -89,6 +89,9 @@ class Checkpointer:
             self._stumbled(error)
         else:
             self._copying = False
+
+    def _gave_up(self) -> None:
+        self._copying = False
 
     def _stumbled(self, error: sqlite3.Error) -> None:
         """A full disk, or a file that is locked, passes, and the log can wait for that."""

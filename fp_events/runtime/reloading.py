@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.abc
@@ -26,6 +26,8 @@ from .runner import Runner
 
 if TYPE_CHECKING:
     from .options import ServiceOptions
+
+T = TypeVar("T")
 
 #: Seconds between two looks at the project's files, and at executors that are no longer used.
 LOOK = 1.0
@@ -109,22 +111,34 @@ class Reloader:
             raise CommandRefused("this daemon was started without files to read again", where="reload")
         async with self._one:
             try:
-                project = await asyncio.to_thread(read)
+                project = await asyncio.to_thread(_guarded, read)
                 self._check(project)
+                await self._start(project)
             except FpEventsError as error:
                 self.refused += 1
                 self._o.log.warning("reload_refused", error=str(error))
                 raise _refusal(error) from error
-            for executor in project.made:
-                await executor.start()
-                self._started.append(executor)
-                self._new.put_nowait(executor)
             self._swap(project)
             await self._schedule(each for pipeline in self._o.pipelines.values() for each in pipeline.schedules)
             self.reloads += 1
             changed = {new.pipeline.name: new.version for new in project.changed}
             self._o.log.info("reloaded", pipelines=changed, needs_restart=list(project.at_start) or None)
             return {"reloaded": changed, "needs_restart": list(project.at_start)}
+
+    async def _start(self, project: Project) -> None:
+        """Start the executors that it brings: all, or none."""
+        started: list[Executor] = []
+        try:
+            for executor in project.made:
+                await executor.start()
+                started.append(executor)
+        except FpEventsError:
+            for executor in started:
+                await executor.close(0.0)
+            raise
+        self._started += started
+        for executor in started:
+            self._new.put_nowait(executor)
 
     def _check(self, project: Project) -> None:
         """Refuse what would change the subscriptions: the connection is made with them."""
@@ -136,6 +150,12 @@ class Reloader:
                 )
         for new in project.changed:
             pipeline, before = new.pipeline, self._o.pipelines[new.pipeline.name]
+            if pipeline.state != before.state:
+                raise CommandRefused(
+                    f"pipeline '{pipeline.name}' keeps other state than before, and runs are under way without it",
+                    where=pipeline.where or "reload",
+                    mend="restart the daemon to take that over",
+                )
             if pipeline.enabled is not before.enabled or _subscribed(pipeline) != _subscribed(before):
                 what = "is enabled or disabled" if pipeline.enabled is not before.enabled else "has other triggers"
                 raise CommandRefused(
@@ -217,6 +237,16 @@ class Reloader:
                 loaded = now
                 self.ask()
             before = now
+
+
+def _guarded(read: Callable[[], T]) -> T:
+    """Whatever a user's module does when it is imported refuses the reload; SystemExit would end the daemon."""
+    try:
+        return read()
+    except FpEventsError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"the project cannot be read again: {type(error).__name__}: {error}") from error
 
 
 def _subscribed(pipeline: Pipeline) -> list[tuple[object, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from fp_events.domain.message import NO_PROPERTIES, Delivery, Message
 
@@ -73,7 +74,9 @@ class Inbox:
         """There is a connection again: what the broker will not send again is handed out after all."""
         held, self._held = self._held, []
         if held and not session_present:
-            self._items = sorted(held + self._items, key=lambda delivery: delivery.number)
+            # Their packet identifiers belong to a session that is no more, and may mean other messages now.
+            orphans = [replace(delivery, packet_id=0) for delivery in held]
+            self._items = sorted(orphans + self._items, key=lambda delivery: delivery.number)
             self._arrived.set()
 
 
