@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .caching import CacheSpec
 from .retry import RetryPolicy
 from .schedule import Schedule
 
@@ -105,10 +106,16 @@ class Pipeline:
     #: While a run waits for a retry: `hold` its key, or let later runs `pass`.
     on_retry: Literal["hold", "pass"] = "hold"
     log_level: str | None = None
+    #: The adapters that its runs have, in the order of `adapters.ADAPTERS`.
+    adapters: tuple[str, ...] = ()
+    #: What each of them needs, by its name; plain values, secrets among them.
+    adapter: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     #: Dotted ``module:function`` called after the outcome is durable.
     on_success: str | None = None
     on_failure: str | None = None
     schedules: tuple[Schedule, ...] = ()
+    #: `run.cache`: which nodes' values are kept from run to run, and where.
+    cache: CacheSpec = field(default_factory=CacheSpec)
     enabled: bool = True
     #: ``file`` of the pipeline's YAML, for messages to the user.
     where: str = ""
