@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fp_events.domain.adapters import ADAPTERS
 from fp_events.domain.pipeline import ExecutorSpec, Output, Pipeline, Trigger
 from fp_events.domain.retry import RetryPolicy
 
@@ -37,6 +38,8 @@ def build_pipeline(name: str, settings: PipelineSettings, layers: Sequence[Layer
         retry=_retry(run),
         on_retry=run.on_retry,
         log_level=run.log_level,
+        adapters=tuple(name for name in ADAPTERS if getattr(run.with_adapter, name)),
+        adapter=settings.adapter.model_dump(),
         on_success=run.on_success,
         on_failure=run.on_failure,
         schedules=build_schedules(name, settings, layers),

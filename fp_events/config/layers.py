@@ -54,9 +54,9 @@ class Layer:
                 return isinstance(value, Mapping)
         return False
 
-    def only(self, key: str) -> Layer:
-        """The layer without all but one of its keys."""
-        return self.having({key: self.data[key]} if key in self.data else {})
+    def only(self, *keys: str) -> Layer:
+        """The layer without all but some of its keys."""
+        return self.having({key: self.data[key] for key in keys if key in self.data})
 
     def having(self, data: Mapping[Any, Any]) -> Layer:
         """The layer with other data from the same place."""

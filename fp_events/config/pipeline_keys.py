@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fp_events.domain import mapping, templates, topics
 
+from .adapter_keys import AdapterSettings
 from .keys import Block, Settings, not_available, setting
 from .kinds import ANYTHING, FLAG, checked, duration, one_of, whole
 from .run_keys import NAME, RunSettings
@@ -85,7 +86,7 @@ class OutputSettings(Block):
 class PipelineSettings(Settings):
     """One pipeline."""
 
-    unavailable = not_available("adapter", "resources")
+    unavailable = not_available("resources")
 
     enabled: Annotated[bool, FLAG] = setting(True, "Whether the daemon runs it.")
     triggers: tuple[TriggerSettings, ...] = setting((), "Which messages run it.", shown="none")
@@ -96,6 +97,9 @@ class PipelineSettings(Settings):
     run: RunSettings = setting(RunSettings(), "How it runs.")
     params: dict[Annotated[str, NAME], Annotated[Any, ANYTHING]] = setting(
         {}, "Values injected by argument name, nested ones too.", shown="none"
+    )
+    adapter: AdapterSettings = setting(
+        AdapterSettings(), "What adapters need; over the block of the same name in `project.yml`."
     )
     schedule: ScheduleSettings | None = setting(None, "When it runs by the clock.", shown="none")
     schedules: tuple[ScheduleSettings, ...] = setting((), "The same, for several.", shown="none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
+from .adapter_keys import WithAdapterSettings
 from .keys import Block, not_available, setting
 from .kinds import ANYTHING, TEXT, Kind, checked, duration, matching, number, one_of, whole
 from .urls import check_redis_url
@@ -50,13 +51,14 @@ class RunDefaults(Block):
     """How runs are executed and tried again."""
 
     unavailable: ClassVar = {
-        **not_available("cache", "with_adapter"),
+        **not_available("cache"),
         "inputs": "`inputs` belongs to one pipeline, in conf/pipelines/<name>.yml",
         "final_vars": "`final_vars` belongs to one pipeline, in conf/pipelines/<name>.yml",
     }
 
     config: dict[Annotated[str, TEXT], Annotated[Any, ANYTHING]] = setting({}, "For Hamilton's `@config.when`.")
     executor: ExecutorSettings = setting(ExecutorSettings(), "Where runs execute; a bare word is its `type`.")
+    with_adapter: WithAdapterSettings = setting(WithAdapterSettings(), "Which adapters runs have.")
     log_level: Annotated[str, LEVEL] | None = setting(None, "Level of the pipeline's own log.", shown="`log.level`")
     timeout: Annotated[float, duration(_SHORTEST, _LONGEST)] | None = setting(
         None, "The longest that one attempt may take.", shown="no limit"
@@ -86,7 +88,7 @@ class RunDefaults(Block):
 class RunSettings(RunDefaults):
     """The same, with what belongs to one pipeline only."""
 
-    unavailable = not_available("cache", "with_adapter")
+    unavailable = not_available("cache")
 
     inputs: dict[Annotated[str, NAME], Annotated[Any, ANYTHING]] = setting(
         {}, "Defaults for inputs; a trigger's `map` wins over them, they win over `params`."

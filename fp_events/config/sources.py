@@ -28,10 +28,10 @@ class Sources:
     pipelines: Mapping[str, Sequence[Layer]]
 
     def of_pipeline(self, name: str) -> list[Layer]:
-        """A pipeline's layers, each level's `run` defaults of the project below what the pipeline says itself."""
+        """A pipeline's layers, each level's `run` and `adapter` of the project below what the pipeline says itself."""
         layers: list[Layer] = []
         for project, pipeline in zip(self.project, self.pipelines[name], strict=True):
-            layers += [project.only("run"), pipeline]
+            layers += [project.only("run", "adapter"), pipeline]
         return layers
 
 
