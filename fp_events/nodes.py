@@ -50,7 +50,7 @@ def retry(
     backoff: float = 1.0,
     max_delay: float | str = 3600.0,
     jitter: float = 0.0,
-    on: type[BaseException] | Iterable[type[BaseException]] = Exception,
+    on: type[Exception] | Iterable[type[Exception]] = Exception,
 ) -> Callable[[F], F]:
     """Call the function again where it raises, up to `attempts` calls in all.
 
@@ -66,8 +66,8 @@ def retry(
     if not _is_number(jitter) or not 0 <= jitter <= 1:
         raise _wrong("retry", f"jitter is a number from 0 to 1, not {jitter!r}")
     for kind in exceptions:
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise _wrong("retry", f"on names classes of exceptions, not {kind!r}")
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise _wrong("retry", f"on takes classes of exceptions, not {kind!r}")
     spec = NodeRetry(
         attempts=attempts,
         delay=_seconds("retry", "delay", delay),

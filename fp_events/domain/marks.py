@@ -11,12 +11,16 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
 #: The attribute of a function that holds its `Marks`; `functools.wraps` carries it over to a wrapper.
 ATTRIBUTE: Final = "__fp_events__"
+
+#: The moment, of `time.monotonic`, at which the attempt that a node runs in is given up; None: never.
+ATTEMPT_ENDS: ContextVar[float | None] = ContextVar("attempt_ends", default=None)
 
 
 class Skipped:
@@ -66,7 +70,7 @@ class NodeRetry:
     #: ``delay * (1 + uniform(-j, j))``.
     jitter: float = 0.0
     #: Exceptions that are worth another call.
-    on: tuple[type[BaseException], ...] = (Exception,)
+    on: tuple[type[Exception], ...] = (Exception,)
 
     def wait(self, failed: int, rng: Random) -> float:
         """Seconds to wait after call number `failed`, counted from 1."""
