@@ -10,6 +10,7 @@
     |   +-- BrokerRefused         it answered and said no
     +-- DaemonUnavailable         no daemon answers the command                 69
     +-- ExecutorUnavailable       what carries runs to workers does not answer  69
+    +-- ResourceUnavailable       a pipeline's resource cannot be opened; the attempt fails
     +-- StorageError              a file or folder cannot be used               74
     |   +-- LedgerCorrupt         the ledger is damaged
     |   +-- LedgerNewer           the ledger was written by a newer version
@@ -21,6 +22,11 @@
     |   +-- Undecodable           the payload is not what its format says
     |   +-- InputInvalid          it was decoded, but a mapped input is missing or of a wrong type
     +-- CommandRefused            a command to the daemon was understood and refused
+    +-- FlowkitError              tasks and DAGs: something about them is wrong
+        +-- TaskExecutionError    a task of `DAG.run` raised; also a RunFailed          1
+        +-- DAGCycleError         tasks wait for one another in a circle; also a ConfigError  78
+        +-- TaskNotFoundError     a task waits for one that is not there; also a ConfigError  78
+        +-- DuplicateTaskError    two tasks have one name; also a ConfigError  78
 
 An error is one sentence: what is wrong and where, then how to mend it.
 """
@@ -127,6 +133,10 @@ class ExecutorUnavailable(FpEventsError):
     exit_code = 69
 
 
+class ResourceUnavailable(FpEventsError):
+    """A function named in `resources` raised; the attempts that need it fail, and are retried as configured."""
+
+
 class StorageError(FpEventsError):
     """A file or folder cannot be read or written."""
 
@@ -201,6 +211,44 @@ class CommandRefused(FpEventsError):
     """A command reached the daemon, was understood, and was refused."""
 
     exit_code = 64
+
+
+class FlowkitError(FpEventsError):
+    """Something about tasks, a DAG, a StateManager or a TaskCache is wrong."""
+
+
+class TaskExecutionError(FlowkitError, RunFailed):
+    """A task of `DAG.run` raised, or its condition did; `__cause__` is what it raised."""
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "", task_name: str = "", attempts: int = 1) -> None:
+        self.task_name = task_name
+        #: Calls of the task's function, the failed one among them.
+        self.attempts = attempts
+        super().__init__(what, where=where, mend=mend)
+
+    @property
+    def cause(self) -> BaseException | None:
+        """What the task raised."""
+        return self.__cause__
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_execution, (self.what, self.where, self.mend, self.task_name, self.attempts)
+
+
+def _rebuild_execution(what: str, where: str, mend: str, task_name: str, attempts: int) -> TaskExecutionError:
+    return TaskExecutionError(what, where=where, mend=mend, task_name=task_name, attempts=attempts)
+
+
+class DAGCycleError(FlowkitError, ConfigError):
+    """Tasks wait for one another in a circle; the sentence has its path: ``a -> b -> a``."""
+
+
+class TaskNotFoundError(FlowkitError, ConfigError):
+    """A task waits for one that is not among the tasks of its DAG."""
+
+
+class DuplicateTaskError(FlowkitError, ConfigError):
+    """Two tasks of a DAG have the same name, and results are by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,18 +8,25 @@ from __future__ import annotations
 import enum
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from fp_events.domain.marks import Marks, NodeCache, NodeRetry, OfInputs, marks_of
+
+from .guards import is_guard
 from .loading import Generation, public_text
 from .selection import Selection
 
+_MARKS = (Marks, NodeCache, NodeRetry, OfInputs)
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
 
 
-def version_of(selection: Selection) -> str:
-    """Twelve hexadecimal digits, the same in every process of one Python minor version."""
+def version_of(selection: Selection, beside: Sequence[object] = ()) -> str:
+    """Twelve hexadecimal digits, the same in every process of one Python minor version.
+
+    `beside`: what else decides what an attempt does, such as hooks.
+    """
     fingerprint = _Fingerprint(selection.graph.generation)
     fingerprint.text(f"python {sys.version_info.major}.{sys.version_info.minor}")
     fingerprint.value(dict(selection.graph.config))
@@ -31,6 +38,17 @@ def version_of(selection: Selection) -> str:
         for dependency, (kind, required) in node.input_types.items():
             fingerprint.text(f"{dependency} {public_text(str(kind))} {required}")
         fingerprint.value(node.callable)
+    for value in beside:
+        fingerprint.value(value)
+    return fingerprint.digest()
+
+
+def version_of_function(generation: Generation, name: str, function: object, arguments: Mapping[str, Any]) -> str:
+    """The same of one function with what it is called with."""
+    fingerprint = _Fingerprint(generation)
+    fingerprint.text(name)
+    fingerprint.value(function)
+    fingerprint.value(dict(arguments))
     return fingerprint.digest()
 
 
@@ -74,7 +92,7 @@ class _Fingerprint:
         self._seen[id(value)] = len(self._seen)
         self._kept.append(value)
         if isinstance(value, FunctionType):
-            return self._function(value)
+            return self._guard(value) if is_guard(value) else self._function(value)
         if isinstance(value, CodeType):
             return self._code(value)
         if isinstance(value, MethodType):
@@ -85,6 +103,11 @@ class _Fingerprint:
             self.text(public_text(value.__name__))
             return []
         return self._data(value)
+
+    def _guard(self, guard: Any) -> list[Any]:
+        """What stands around a marked function is ours; what it asks for is the user's."""
+        self.text("guard")
+        return [marks_of(guard), guard.__wrapped__]
 
     def _function(self, function: FunctionType) -> list[Any]:
         self.text(f"function {public_text(function.__module__ or '')} {function.__qualname__}")
@@ -132,6 +155,8 @@ class _Fingerprint:
 
     def _data(self, value: Any) -> list[Any]:
         kind = type(value)
+        if isinstance(value, _MARKS):
+            return [_fields(value)]
         self.text(f"value {public_text(kind.__module__)}.{kind.__qualname__}")
         if isinstance(value, enum.Enum):
             return [value.name, value.value]
