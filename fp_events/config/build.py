@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 from fp_events.domain.adapters import ADAPTERS
 from fp_events.domain.pipeline import ExecutorSpec, Output, Pipeline, Trigger
 from fp_events.domain.retry import RetryPolicy
 
+from .hook_keys import hooks, resources
 from .layers import Layer, Path, origin, path_text
 from .pipeline_keys import OutputSettings, PipelineSettings, TriggerSettings
+from .project_keys import ProjectSettings
 from .rules import exception_name
 from .run_keys import RunSettings
 from .schedules import build_schedules, written
 
 
-def build_pipeline(name: str, settings: PipelineSettings, layers: Sequence[Layer], where: str) -> Pipeline:
-    """The pipeline that merged and checked `settings` describe."""
+def build_pipeline(
+    name: str,
+    settings: PipelineSettings,
+    layers: Sequence[Layer],
+    where: str,
+    project: ProjectSettings,
+    project_layers: Sequence[Layer],
+) -> Pipeline:
+    """The pipeline that merged and checked `settings` describe; `project`: what has hooks for all pipelines."""
     run = settings.run
+    both = (project_layers, layers)
     return Pipeline(
         name=name,
         module=f"pipelines.{name}",
@@ -40,6 +51,8 @@ def build_pipeline(name: str, settings: PipelineSettings, layers: Sequence[Layer
         log_level=run.log_level,
         adapters=tuple(name for name in ADAPTERS if getattr(run.with_adapter, name)),
         adapter=settings.adapter.model_dump(),
+        hooks=hooks(project.hooks, settings.hooks, both),
+        resources=resources(project.resources, settings.resources, both),
         on_success=run.on_success,
         on_failure=run.on_failure,
         schedules=build_schedules(name, settings, layers),
@@ -60,8 +73,7 @@ def _written(settings: PipelineSettings) -> Iterator[Path]:
         yield from ((*block, name) for name in names)
     for path, schedule in written(settings):
         yield from ((*path, "inputs", name) for name in schedule.inputs)
-    if settings.run.final_vars:
-        yield "run", "final_vars"
+    yield from (("run", name) for name in ("final_vars", "on_success", "on_failure") if getattr(settings.run, name))
     for index, trigger in enumerate(settings.triggers):
         yield from (("triggers", index, "map", name) for name in trigger.map or ())
         yield from (("triggers", index, name) for name in ("key", "identity") if getattr(trigger, name) is not None)
@@ -106,6 +118,15 @@ def _executor(run: RunSettings) -> ExecutorSpec | None:
         return None
     if executor.type == "rq":
         return ExecutorSpec("rq", executor.max_workers, url=executor.url, queue=executor.queue)
+    if executor.type in ("ray", "dask"):
+        return ExecutorSpec(
+            executor.type,
+            executor.max_workers,
+            num_cpus=executor.num_cpus,
+            address=executor.address,
+            project=executor.project,
+            options=json.dumps(executor.options, sort_keys=True) if executor.options else "",
+        )
     return ExecutorSpec(executor.type, executor.max_workers)
 
 

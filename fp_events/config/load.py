@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path as LocalPath
 from typing import Any
 
+from fp_events import filesystems
 from fp_events.domain.errors import ConfigError, Problem
 from fp_events.domain.pipeline import Pipeline
 
@@ -22,7 +23,6 @@ from .result import Config, Sourced
 from .rules import pipeline_rules, project_rules, without_outranked_password
 from .schedules import unique_ids
 from .sources import Sources, read_sources
-from .urls import without_credentials
 from .validate import merged, problems_in
 
 
@@ -32,19 +32,20 @@ def load(
     environment: str | None = None,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
+    snapshot: str | LocalPath | None = None,
 ) -> Config:
-    """The settings of the project in `root`, a folder or an fsspec URL.
+    """The settings of the project in `root`, a folder or an fsspec URL, which is copied to this machine first.
 
     `environment` names the overlay (default: FP_EVENTS_ENV). `overrides` are the command line's settings,
-    nested like ``project.yml`` with ``pipelines.<name>`` beside; nothing outranks them.
-    Raises ConfigError with the problems of all files.
+    nested like ``project.yml`` with ``pipelines.<name>`` beside; nothing outranks them. `snapshot` is a copy of the
+    project that is there already.
+    Raises ConfigError with the problems of all files, StorageError where a remote project cannot be read.
     """
     environ = os.environ if environ is None else environ
     environment = environ.get(ENVIRONMENT, "") if environment is None else environment
-    files = ProjectFiles(root)
+    files = _files(os.fspath(root), snapshot, environ)
     if not files.has_folder("conf") and not files.has_folder("pipelines"):
-        shown = without_credentials(files.root)
-        what = f"{shown} is not a project: it has neither a folder conf nor a folder pipelines"
+        what = f"{files.root} is not a project: it has neither a folder conf nor a folder pipelines"
         raise ConfigError(what, mend="go to a project's folder, or make one with `fp-events init`")
     problems: list[Problem] = []
     sources = read_sources(
@@ -54,6 +55,21 @@ def load(
     if problems:
         raise ConfigError.of(problems)
     return replace(_Merging(files, environment, sources).config(), overrides=overrides or {})
+
+
+def reload(config: Config) -> Config:
+    """The settings as the project's files have them now. Raises what `load` raises."""
+    return load(config.source, environment=config.environment, overrides=config.overrides)
+
+
+def _files(root: str, snapshot: str | LocalPath | None, environ: Mapping[str, str]) -> ProjectFiles:
+    if not filesystems.is_remote(root) or LocalPath(root).is_dir():
+        return ProjectFiles(root)
+    if root.endswith(".zip") and "://" not in root:
+        root = str(LocalPath(root).expanduser().resolve())
+    home = filesystems.home_of(root, environ)
+    copy = LocalPath(snapshot) if snapshot is not None else filesystems.take(root, home).folder
+    return ProjectFiles(copy, source=root, home=home)
 
 
 def _judged(sources: Sources, reading: list[Problem]) -> list[Problem]:
@@ -98,6 +114,8 @@ class _Merging:
         assert settings.name is not None
         return Config(
             root=self._files.root,
+            source=self._files.source,
+            home=self._files.home,
             environment=self._environment,
             name=settings.name,
             mqtt=settings.mqtt,
@@ -105,8 +123,9 @@ class _Merging:
             control=settings.control,
             events=settings.events,
             health=settings.health,
+            http=settings.http,
             log=settings.log,
-            pipelines={name: self._pipeline(name, source) for name, source in sources.items()},
+            pipelines={name: self._pipeline(name, source, project) for name, source in sources.items()},
             warnings=tuple(found),
             _project=project,
             _sources=sources,
@@ -119,11 +138,12 @@ class _Merging:
         self._problems += pipeline_rules(settings, layers, module)
         return Sourced(settings=settings, layers=layers)
 
-    def _pipeline(self, name: str, source: Sourced) -> Pipeline:
+    def _pipeline(self, name: str, source: Sourced, project: Sourced) -> Pipeline:
         file = f"conf/pipelines/{name}.yml"
         where = file if self._files.has(file) else f"pipelines/{name}.py"
         assert isinstance(source.settings, PipelineSettings)
-        return build_pipeline(name, source.settings, source.layers, where)
+        assert isinstance(project.settings, ProjectSettings)
+        return build_pipeline(name, source.settings, source.layers, where, project.settings, project.layers)
 
     def _named(self, settings: ProjectSettings) -> ProjectSettings:
         """The settings with the defaults that depend on the folder and the machine."""

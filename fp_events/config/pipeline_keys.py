@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fp_events.domain import mapping, templates, topics
 
 from .adapter_keys import AdapterSettings
+from .hook_keys import FUNCTION, HookSettings
 from .keys import Block, Settings, not_available, setting
 from .kinds import ANYTHING, FLAG, checked, duration, one_of, whole
 from .run_keys import NAME, RunSettings
@@ -86,8 +87,6 @@ class OutputSettings(Block):
 class PipelineSettings(Settings):
     """One pipeline."""
 
-    unavailable = not_available("resources")
-
     enabled: Annotated[bool, FLAG] = setting(True, "Whether the daemon runs it.")
     triggers: tuple[TriggerSettings, ...] = setting((), "Which messages run it.", shown="none")
     outputs: tuple[OutputSettings, ...] = setting((), "What is published.", shown="none")
@@ -97,6 +96,10 @@ class PipelineSettings(Settings):
     run: RunSettings = setting(RunSettings(), "How it runs.")
     params: dict[Annotated[str, NAME], Annotated[Any, ANYTHING]] = setting(
         {}, "Values injected by argument name, nested ones too.", shown="none"
+    )
+    hooks: HookSettings = setting(HookSettings(), "Functions called at points of a run's life.")
+    resources: dict[Annotated[str, NAME], Annotated[str, FUNCTION]] = setting(
+        {}, "Input to the function that opens it, once per worker.", shown="those of `project.yml`"
     )
     adapter: AdapterSettings = setting(
         AdapterSettings(), "What adapters need; over the block of the same name in `project.yml`."

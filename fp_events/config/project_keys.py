@@ -10,9 +10,11 @@ from pydantic import BeforeValidator
 from fp_events.domain.records import RetentionPolicy
 from fp_events.domain.topics import validate_topic
 
-from .keys import Block, Settings, not_available, setting
+from .adapter_keys import AdapterSettings
+from .hook_keys import FUNCTION, HookSettings
+from .keys import Block, Settings, setting
 from .kinds import FLAG, SIZE, TEXT, checked, duration, matching, one_of, refuse, secret, whole
-from .run_keys import LEVEL, RunDefaults
+from .run_keys import LEVEL, NAME, RunDefaults
 from .urls import check_ledger_url, check_mqtt_url, ledger_file
 
 _DAY = 24 * 3600.0
@@ -205,6 +207,23 @@ class HealthSettings(Block):
         return None if self.bind is None else _listen(self.bind)
 
 
+class HttpSettings(Block):
+    """Commands by HTTP, for whoever has the token."""
+
+    listen: Annotated[str, checked("address", _listen), BeforeValidator(_port)] | None = setting(
+        None, 'Where they are taken: `"127.0.0.1:8090"`, or a port of the loopback interface.', shown="nowhere"
+    )
+    token: Annotated[str, secret()] | None = setting(
+        None, "What requests must bring along. Best left to `FP_EVENTS_HTTP__TOKEN` or `${VAR}`.", secret=True
+    )
+    token_file: Annotated[str, TEXT] | None = setting(None, "File whose first line is that token; read at the start.")
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port; None: no commands by HTTP."""
+        return None if self.listen is None else _listen(self.listen)
+
+
 class LogSettings(Block):
     """The program's own log."""
 
@@ -218,7 +237,6 @@ class ProjectSettings(Settings):
     """The project as a whole."""
 
     unavailable: ClassVar = {
-        **not_available("http", "adapter"),
         "job_queue": "FlowerPower's job queue is replaced by the daemon's ledger; remove the `job_queue` block",
         "pipelines": "a pipeline's settings belong in conf/pipelines/<name>.yml, not under `pipelines`",
     }
@@ -231,7 +249,13 @@ class ProjectSettings(Settings):
     control: ControlSettings = setting(ControlSettings(), "Commands to the live daemon.")
     events: EventSettings = setting(EventSettings(), "Events about runs, published by MQTT.")
     health: HealthSettings = setting(HealthSettings(), "Probes for supervisors.")
+    http: HttpSettings = setting(HttpSettings(), "Commands by HTTP, for whoever has the token.")
     log: LogSettings = setting(LogSettings(), "The program's own log.")
+    adapter: AdapterSettings = setting(AdapterSettings(), "What adapters need, of all pipelines.")
+    hooks: HookSettings = setting(HookSettings(), "Functions called at points of every run's life.")
+    resources: dict[Annotated[str, NAME], Annotated[str, FUNCTION]] = setting(
+        {}, "Input to the function that opens it, for the pipelines that have an input of that name.", shown="none"
+    )
     run: RunDefaults = setting(
         RunDefaults(), "Defaults for the `run` block of every pipeline: its keys except `inputs` and `final_vars`."
     )

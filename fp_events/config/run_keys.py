@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from .adapter_keys import WithAdapterSettings
+from .hook_keys import FUNCTION
 from .keys import Block, not_available, setting
 from .kinds import ANYTHING, TEXT, Kind, checked, duration, matching, number, one_of, whole
 from .urls import check_redis_url
@@ -13,24 +13,20 @@ from .urls import check_redis_url
 LEVEL: Kind = one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", fold=str.upper)
 #: As Python and Hamilton name nodes and inputs.
 NAME: Kind = matching(r"[^\W\d]\w*", "a name such as reading")
-_HOOK = matching(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", "a function such as hooks.notify:failed")
 _EXCEPTION = matching(r"[^\W\d]\w*(\.[^\W\d]\w*)*", "an exception such as requests.exceptions.ConnectionError")
-_AVAILABLE = "is not available in this version; available are local, threadpool, processpool and rq"
-_MISSING_EXECUTORS: Mapping[str, str] = {name: f"the executor '{name}' {_AVAILABLE}" for name in ("ray", "dask")}
 #: As RQ names its list of jobs in Redis; no comma, which separates queues on the command line.
 _QUEUE = matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", "a name such as fp-events")
 #: Seconds; a year, so that adding it to a date is always possible.
 _LONGEST = 366 * 24 * 3600.0
 _SHORTEST = 0.001
 
-_Type = Literal["local", "threadpool", "processpool", "rq"]
-_TYPE = one_of("local", "threadpool", "processpool", "rq", missing=_MISSING_EXECUTORS)
+_Type = Literal["local", "threadpool", "processpool", "ray", "dask", "rq"]
+_TYPE = one_of("local", "threadpool", "processpool", "ray", "dask", "rq")
 
 
-class ExecutorSettings(Block):
-    """Where whole runs execute; a bare word is the type."""
+class ExecutorChoice(Block):
+    """Another executor than the pipeline's; a bare word is the type."""
 
-    unavailable = not_available("num_cpus")
     shorthand = "type"
 
     type: Annotated[_Type, _TYPE] | None = setting(
@@ -38,8 +34,32 @@ class ExecutorSettings(Block):
     )
     max_workers: Annotated[int, whole(1)] | None = setting(
         None,
-        "Threads or processes of a pool; with `rq`, attempts handed over at a time.",
-        shown="the executor's own; four jobs per worker",
+        "Threads or processes of a pool; with `ray` and `dask`, tasks at a time; with `rq`, attempts handed over.",
+        shown="the executor's own; as many as there is room for",
+    )
+    num_cpus: Annotated[int, whole(1)] | None = setting(
+        None, "`ray`: processors of the cluster that is started.", shown="`max_workers`, else this machine's"
+    )
+
+
+class ExecutorSettings(ExecutorChoice):
+    """Where whole runs execute; a bare word is the type."""
+
+    address: Annotated[str, TEXT] = setting(
+        "",
+        "An existing cluster: `auto` or `host:6379` for `ray`, `tcp://host:8786` or `tls://…` for `dask`.",
+        shown="none: one is started on this machine, and ended",
+    )
+    project: Annotated[str, TEXT] = setting(
+        "",
+        "Where the workers of an existing cluster find the project: a folder or a URL.",
+        shown="the folder that the daemon has",
+    )
+    options: dict[Annotated[str, TEXT], Annotated[Any, ANYTHING]] = setting(
+        {},
+        "Given with each task: `num_cpus`, `num_gpus`, `resources`, … of Ray's tasks; "
+        "`resources`, `workers`, `priority`, … of Dask's `submit`.",
+        shown="none",
     )
     url: Annotated[str, checked("Redis URL", check_redis_url)] = setting(
         "redis://127.0.0.1:6379/0", "`rq`: where Redis is; `redis://`, `rediss://` with TLS, or `unix://`."
@@ -81,8 +101,8 @@ class RunDefaults(Block):
     on_retry: Annotated[Literal["hold", "pass"], one_of("hold", "pass")] = setting(
         "hold", "While a run waits for a retry, later runs of its key wait (`hold`) or go on (`pass`)."
     )
-    on_success: Annotated[str, _HOOK] | None = setting(None, "`module:function` called after a run has succeeded.")
-    on_failure: Annotated[str, _HOOK] | None = setting(None, "`module:function` called after a run has failed.")
+    on_success: Annotated[str, FUNCTION] | None = setting(None, "`module:function` called after a run has succeeded.")
+    on_failure: Annotated[str, FUNCTION] | None = setting(None, "`module:function` called after a run has failed.")
 
 
 class RunSettings(RunDefaults):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .caching import CacheSpec
+from .hooks import Named
 from .retry import RetryPolicy
 from .schedule import Schedule
 
@@ -69,13 +70,21 @@ class Output:
 class ExecutorSpec:
     """Where whole runs execute. Pipelines with equal specs share one executor."""
 
-    type: Literal["local", "threadpool", "processpool", "rq"]
+    type: Literal["local", "threadpool", "processpool", "ray", "dask", "rq"]
     #: Threads or processes, or attempts on workers at a time; None: the executor's own default.
     max_workers: int | None = None
     #: Of Redis, for `rq`; may hold a password.
     url: str = field(default="", repr=False)
     #: RQ's queue.
     queue: str = ""
+    #: For `ray`: processors of a cluster of our own; None: as many as this machine has.
+    num_cpus: int | None = None
+    #: Of an existing cluster, for `ray` and `dask`; empty: one of our own.
+    address: str = ""
+    #: Where the workers of an existing cluster find the project's folder; empty: where the daemon does.
+    project: str = ""
+    #: JSON object of what each task of `ray` or `dask` is given.
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,10 @@ class Pipeline:
     adapters: tuple[str, ...] = ()
     #: What each of them needs, by its name; plain values, secrets among them.
     adapter: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    #: Kind of hook (`hooks.KINDS`) -> the functions that are called, in order.
+    hooks: Mapping[str, tuple[Named, ...]] = field(default_factory=dict)
+    #: Input -> what opens it, once per worker; the project's too, whether or not the pipeline has such an input.
+    resources: Mapping[str, Named] = field(default_factory=dict)
     #: Dotted ``module:function`` called after the outcome is durable.
     on_success: str | None = None
     on_failure: str | None = None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from fp_events.domain.errors import Problem
+from fp_events.domain.hooks import Hooks
 from fp_events.domain.pipeline import Pipeline
 from fp_events.domain.run import PlanRef
 
@@ -84,6 +86,8 @@ class Catalogue:
                 wanted,
                 tuple(overrides),
                 pipeline.executor,
+                tuple(pipeline.hooks.items()),
+                tuple(pipeline.resources.items()),
             )
             if key not in self._plans:
                 graph = self.graph(replace(pipeline, config=merged))
@@ -102,6 +106,14 @@ class Catalogue:
                 self._graphs[key] = build(self._generation(), pipeline.module, pipeline.config)
             return self._graphs[key]
 
+    def hooks(self, pipeline: Pipeline) -> Hooks:
+        """The pipeline's hooks and resources, imported with its module. Raises ConfigError for what is wrong."""
+        from .hooks import hooks_of
+        from .loading import LOCK
+
+        with LOCK:
+            return hooks_of(self._generation(), pipeline, self.graph(pipeline))
+
     def check(self, pipeline: Pipeline) -> list[Problem]:
         """Everything that is wrong with a pipeline, found without running it; warnings among it."""
         from .check import check
@@ -113,6 +125,13 @@ class Catalogue:
         from .listing import nodes_of
 
         return nodes_of(self.plan(pipeline).selection)
+
+    def module(self, name: str) -> ModuleType | None:
+        """The project's module that a class calls its own, in this process or another; None for a library's."""
+        from .loading import public_name
+
+        public = public_name(name)
+        return None if public == name else self._generation().module(public)
 
     def refresh(self) -> bool:
         """Look at the files again: the next `plan` compiles what has changed. True where anything has.
@@ -140,13 +159,14 @@ class Catalogue:
 def _compile(
     pipeline: Pipeline, graph: Graph, final_vars: Sequence[str] | None, overrides: Sequence[str]
 ) -> CompiledPlan | DriverPlan:
+    from .beside import beside_nodes
     from .driver_plan import DriverPlan, is_dynamic
     from .plan import CompiledPlan
     from .selection import requested, select
     from .version import version_of
 
     selection = select(graph, requested(pipeline, graph, final_vars), overrides)
-    ref = PlanRef(pipeline.name, version_of(selection))
+    ref = PlanRef(pipeline.name, version_of(selection, beside_nodes(pipeline, selection)))
     if is_dynamic(selection):
         return DriverPlan(ref, selection, pipeline.executor)
     return CompiledPlan(ref, selection)

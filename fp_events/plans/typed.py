@@ -6,8 +6,10 @@ anything else are taken as they are.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import json
 import operator
 import sys
 import types
@@ -108,6 +110,21 @@ def validators_of(selection: Selection) -> Mapping[str, Validator]:
         adapter = adapter_of(hint)
         if adapter is not None:
             found[name] = _validator(name, adapter)
+    return found
+
+
+def shapes_of(selection: Selection) -> list[str]:
+    """What pydantic expects of validated inputs, as far as JSON Schema can say it."""
+    hints = typed_inputs(selection)
+    if not hints:
+        return []
+    from pydantic.errors import PydanticInvalidForJsonSchema
+
+    found = []
+    for name, hint in hints.items():
+        adapter = adapter_of(hint)
+        with contextlib.suppress(PydanticInvalidForJsonSchema):
+            found.append(f"{name} {json.dumps(adapter.json_schema() if adapter else None, sort_keys=True)}")
     return found
 
 
