@@ -3,7 +3,9 @@
 from .decoding import decode, decoder
 from .encoding import encode, values_encoder
 from .errors import EncodeError
+from .exact import decode_exact, digest, encode_exact
 from .limits import DEFAULT_LIMITS, Limits
+from .requests import decode_request
 from .state import decode_state, encode_state, state_to_json
 
 __all__ = [
@@ -11,6 +13,7 @@ __all__ = [
     "EncodeError",
     "Limits",
     "decode",
+    "decode_request",
     "decode_state",
     "decoder",
     "encode",
