@@ -67,7 +67,7 @@ class HamiltonTrackerSettings(Block):
     tags: _TAGS = setting({}, "Tags of the runs.", shown="none")
     capture_data_statistics: Annotated[bool, FLAG] = setting(True, "Whether values are summed up.")
     max_list_length_capture: Annotated[int, whole(0)] = setting(50, "Items of a list that are kept.")
-    max_dict_length_capture: Annotated[int, whole(0)] = setting(10, "Entries of a dict that are kept.")
+    max_dict_length_capture: Annotated[int, whole(0)] = setting(100, "Entries of a dict that are kept.")
 
 
 class MlflowSettings(Block):

@@ -1,0 +1,95 @@
+"""What an adapter could not do: counted, told in the log, and no run's affair."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+
+_log = logging.getLogger("fp_events.adapters")
+#: Seconds between two lines about the same adapter.
+_PAUSE: Final = 60.0
+#: Characters of an error's text.
+_LONGEST: Final = 300
+
+P = ParamSpec("P")
+
+
+class Trouble:
+    """The failures of one adapter of one pipeline: the first is told at once, later ones once a minute."""
+
+    def __init__(self, adapter: str, pipeline: str) -> None:
+        self.adapter = adapter
+        self.pipeline = pipeline
+        #: What was tried and failed since the start.
+        self.failures = 0
+        #: What was not even tried since too much was waiting, or the process ended.
+        self.dropped = 0
+        self._lock = threading.Lock()
+        self._told_at = float("-inf")
+        self._is_failing = False
+
+    def failed(self, error: BaseException | str) -> None:
+        """Something did not work."""
+        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        with self._lock:
+            self.failures += 1
+            self._is_failing = True
+        self._tell("adapter_failed", " ".join(text.split())[:_LONGEST])
+
+    def gave_up(self, count: int, why: str) -> None:
+        """So many things were not tried."""
+        with self._lock:
+            self.dropped += count
+        self._tell("adapter_dropped", why)
+
+    def worked(self) -> None:
+        """Something worked; told where the last thing did not."""
+        if not self._is_failing:
+            return
+        with self._lock:
+            self._is_failing, self._told_at = False, float("-inf")
+        _log.info("adapter_works_again", extra=self._facts())
+
+    def _tell(self, event: str, error: str) -> None:
+        now = monotonic()
+        with self._lock:
+            if now - self._told_at < _PAUSE:
+                return
+            self._told_at = now
+        _log.warning(event, extra={**self._facts(), "error": error})
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "adapter": self.adapter,
+            "pipeline": self.pipeline,
+            "failures": self.failures,
+            "dropped": self.dropped,
+        }
+
+
+class Troubled(Protocol):
+    """What has troubles to tell of."""
+
+    @property
+    def trouble(self) -> Trouble:
+        """Its own."""
+
+
+T = TypeVar("T", bound=Troubled)
+
+
+def harmless(hook: Callable[Concatenate[T, P], None]) -> Callable[Concatenate[T, P], None]:
+    """A hook whose errors stay out of the run."""
+
+    @functools.wraps(hook)
+    def call(self: T, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            hook(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - libraries raise anything, and the run goes on
+            self.trouble.failed(error)
+
+    return call

@@ -1,0 +1,104 @@
+"""A pipeline's adapters, from its configuration; and what is missing for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fp_events.domain.adapters import ADAPTERS, missing
+from fp_events.domain.errors import ConfigError, Problem
+from fp_events.domain.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from fp_events.config import Config
+
+#: The adapters of a run that turns some on and off.
+Choice = Callable[[Mapping[str, bool]], Sequence[Any]]
+
+
+def adapters_of(config: Config, pipeline: Pipeline, *, in_foreground: bool) -> Choice:
+    """The adapters of one pipeline; each is made when it is first asked for, which may raise ConfigError."""
+
+    def choose(asked: Mapping[str, bool]) -> Sequence[Any]:
+        if not pipeline.adapters and not any(asked.values()):
+            return ()
+        nonlocal made
+        if made is None:
+            from fp_events.adapters.making import Adapters
+            from fp_events.plans.hamilton_api import hamilton
+
+            # Before any library does it in a way of its own.
+            hamilton("lifecycle")
+            made = Adapters(pipeline.name, pipeline.adapters, _settings(config, pipeline), in_foreground=in_foreground)
+        return made.of(asked)
+
+    made = None
+    return choose
+
+
+def _settings(config: Config, pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+    """What adapters need, with secrets read and files of the project found."""
+    from fp_events.observe.logging import register_secret
+
+    settings = {name: dict(block) for name, block in pipeline.adapter.items()}
+    if "hamilton_tracker" not in settings:
+        return settings
+    tracker, mlflow, telemetry = (settings[name] for name in ("hamilton_tracker", "mlflow", "opentelemetry"))
+    file = tracker.pop("api_key_file")
+    if file is not None:
+        from fp_events.config.secret_files import first_line
+
+        tracker["api_key"] = first_line(
+            config, f"pipelines.{pipeline.name}.adapter.hamilton_tracker.api_key_file", file
+        )
+    if tracker["api_key"]:
+        register_secret(tracker["api_key"])
+    if isinstance(tracker["verify"], str):
+        tracker["verify"] = str(config.local_path(tracker["verify"]))
+    for name in ("tracking_uri", "registry_uri"):
+        mlflow[name] = _in_project(config, mlflow[name])
+    telemetry["service_name"] = telemetry["service_name"] or config.name
+    return settings
+
+
+def _in_project(config: Config, uri: str | None) -> str | None:
+    """An MLflow store whose path is relative, as a path below the project."""
+    sqlite = "sqlite:///"
+    if uri is None:
+        return None
+    if uri.startswith(sqlite) and not uri.startswith(f"{sqlite}/") and ":memory:" not in uri:
+        return f"{sqlite}{config.state_path(uri.removeprefix(sqlite))}"
+    if ":" not in uri:
+        return config.state_path(uri).as_uri()
+    hide_password(uri)
+    return uri
+
+
+def hide_password(url: str) -> None:
+    """Keep a URL's password out of the log, whoever quotes it."""
+    from urllib.parse import unquote, urlsplit
+
+    from fp_events.observe.logging import register_secret
+
+    password = urlsplit(url).password
+    if password:
+        register_secret(password)
+        register_secret(unquote(password))
+
+
+def adapter_problems(config: Config, pipelines: Sequence[Pipeline]) -> Iterator[Problem]:
+    """Adapters that are on and not installed, and keys that cannot be read."""
+    for pipeline in pipelines:
+        for name in pipeline.adapters:
+            module = missing(name)
+            if module:
+                yield Problem(
+                    what=f"the adapter '{name}' needs the package {module}, which is not installed",
+                    where=config.origin(f"pipelines.{pipeline.name}.run.with_adapter.{name}"),
+                    mend=f"pip install '{ADAPTERS[name].requirement}'",
+                )
+        if "hamilton_tracker" in pipeline.adapters:
+            try:
+                _settings(config, pipeline)
+            except ConfigError as error:
+                yield from error.problems
