@@ -17,17 +17,22 @@ from fp_events.domain.errors import BrokerUnavailable, ConfigError, PipelineNotF
 from fp_events.domain.pipeline import ExecutorSpec, Pipeline
 from fp_events.domain.ports import Executor, Handler, HandlerLoader, Ledger, Plan
 from fp_events.domain.run import PlanRef
-from fp_events.runtime.handler import PipelineHandler
+from fp_events.runtime.formats import Formats
+from fp_events.runtime.handler import PipelineHandler, PlanSource
 from fp_events.runtime.names import Names
+
+from .adapting import adapter_problems, adapters_of, hide_password
 
 if TYPE_CHECKING:
     from fp_events.config import Config
     from fp_events.plans.catalogue import Catalogue
 
+    from .values import Elsewhere
+
 
 def folder_of(config: Config) -> Path:
     """The project's ``.fp-events``: ledger, socket, embedded broker."""
-    return config.local_path(".fp-events", "project")
+    return config.state_path(".fp-events")
 
 
 def names_of(config: Config) -> Names:
@@ -39,7 +44,7 @@ def catalogue(config: Config) -> Catalogue:
     """The project's plans."""
     from fp_events.plans.catalogue import Catalogue
 
-    return Catalogue(config.local_path(".", "project"))
+    return Catalogue(config.local_path("."))
 
 
 def pipeline_of(config: Config, name: str) -> Pipeline:
@@ -75,6 +80,7 @@ def check(config: Config) -> list[Problem]:
     problems.extend(daemon_loops(enabled, told, told_at_times))
     problems.extend(_exactly_once_problems(config, enabled))
     problems.extend(_missing_extras(config, enabled))
+    problems.extend(adapter_problems(config, enabled))
     return problems
 
 
@@ -107,10 +113,10 @@ def _exactly_once_problems(config: Config, enabled: Sequence[Pipeline]) -> Itera
 
 
 def _control_problems(config: Config) -> Sequence[Problem]:
-    """What is wrong with the key of commands by MQTT, and with the names of those that are taken."""
+    """What is wrong with the key of commands by MQTT and the token of those by HTTP, and with the names of commands."""
     from difflib import get_close_matches
 
-    from fp_events.config import control_key
+    from fp_events.config import control_key, http_token
     from fp_events.runtime.commands import COMMANDS
 
     problems = [
@@ -123,10 +129,11 @@ def _control_problems(config: Config) -> Sequence[Problem]:
         if name not in COMMANDS
         for near in [get_close_matches(name, COMMANDS, n=1)]
     ]
-    try:
-        control_key(config)
-    except ConfigError as error:
-        problems.extend(error.problems)
+    for read in (control_key, http_token):
+        try:
+            read(config)
+        except ConfigError as error:
+            problems.extend(error.problems)
     return problems
 
 
@@ -137,9 +144,20 @@ def spec_of(pipeline: Pipeline, plan: Plan) -> ExecutorSpec:
     return ExecutorSpec("threadpool" if plan.has_sync_nodes else "local")
 
 
-def handler_loader(config: Config, plans: Catalogue, *, publishes: bool = True) -> HandlerLoader:
-    """Handlers by pipeline, made once each; `publishes`: their results are for topics."""
+def handler_loader(
+    config: Config,
+    plans: Catalogue,
+    *,
+    publishes: bool = True,
+    formats: Formats = codecs,
+    adapters: Sequence[Any] = (),
+) -> HandlerLoader:
+    """Handlers by pipeline, made once each; `publishes`: their results are for topics.
+
+    `adapters`: Hamilton's lifecycle adapters, beside those that the configuration names.
+    """
     names = names_of(config)
+    source: PlanSource = WithAdapters(plans, adapters) if adapters else plans
     made: dict[str, Handler] = {}
 
     def load(ref: PlanRef) -> Handler:
@@ -148,7 +166,13 @@ def handler_loader(config: Config, plans: Catalogue, *, publishes: bool = True) 
             pipeline = pipeline_of(config, ref.pipeline)
             topic = partial(names.result, ref.pipeline)
             handler = PipelineHandler(
-                pipeline, plans, codecs, topic, publishes=publishes, commands=names.control.removesuffix("+")
+                pipeline,
+                source,
+                formats,
+                topic,
+                publishes=publishes,
+                commands=names.control.removesuffix("+"),
+                adapters=adapters_of(config, pipeline, in_foreground=not publishes),
             )
             made[ref.pipeline] = handler
         return handler
@@ -156,13 +180,41 @@ def handler_loader(config: Config, plans: Catalogue, *, publishes: bool = True) 
     return load
 
 
+class WithAdapters:
+    """Plans with lifecycle adapters that are objects of this process."""
+
+    def __init__(self, plans: Catalogue, adapters: Sequence[Any]) -> None:
+        self._plans = plans
+        self._adapters = tuple(adapters)
+
+    def plan(
+        self,
+        pipeline: Pipeline,
+        *,
+        final_vars: Sequence[str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        adapters: Sequence[Any] = (),
+    ) -> Plan:
+        """As the catalogue's; raises ConfigError."""
+        return self._plans.plan(pipeline, final_vars=final_vars, config=config, adapters=(*adapters, *self._adapters))
+
+
 def worker_loader(argument: bytes) -> HandlerLoader:
     """The same in a worker process, which reads the configuration anew and compiles every plan it may need."""
     from fp_events import config as configuration
 
+    from .values import pickling
+
     given = json.loads(argument)
-    config = configuration.load(given["root"], environment=given["environment"], overrides=given["overrides"])
-    load = handler_loader(config, catalogue(config), publishes=given["publishes"])
+    config = configuration.load(
+        given["root"],
+        environment=given["environment"],
+        overrides=given["overrides"],
+        snapshot=given.get("snapshot"),
+    )
+    plans = catalogue(config)
+    formats = pickling(plans.module) if given.get("values") == "pickle" else codecs
+    load = handler_loader(config, plans, publishes=given["publishes"], formats=formats)
     for name in given["pipelines"]:
         load(PlanRef(name))
     return load
@@ -175,10 +227,14 @@ def make_executor(
     *,
     pipelines: Sequence[str],
     publishes: bool = True,
+    values: Elsewhere = "json",
     on_blocked: Callable[[str, float], None] | None = None,
     on_link: Callable[[str], None] | None = None,
 ) -> Executor:
-    """The executor of a spec; `pipelines` are those that use it, `publishes` is as in `handler_loader`."""
+    """The executor of a spec; `pipelines` are those that use it, `publishes` is as in `handler_loader`.
+
+    `values`: how inputs and outputs travel to processes of ours.
+    """
     if spec.type == "local":
         from fp_events.executors.local import LocalExecutor
 
@@ -190,7 +246,7 @@ def make_executor(
     if spec.type == "rq":
         from fp_events.executors.rq import RqExecutor
 
-        _hide_password(spec.url)
+        hide_password(spec.url)
         return RqExecutor(
             spec.url,
             spec.queue,
@@ -202,25 +258,15 @@ def make_executor(
     from fp_events.executors.processpool import ProcesspoolExecutor
 
     argument = {
-        "root": config.root,
+        "root": config.source,
+        "snapshot": config.root,
         "environment": config.environment,
         "overrides": config.overrides,
         "pipelines": list(pipelines),
         "publishes": publishes,
+        "values": values,
     }
     return ProcesspoolExecutor(f"{__name__}:worker_loader", json.dumps(argument).encode(), spec.max_workers)
-
-
-def _hide_password(url: str) -> None:
-    """Keep a URL's password out of the log, whoever quotes it."""
-    from urllib.parse import unquote, urlsplit
-
-    from fp_events.observe.logging import register_secret
-
-    password = urlsplit(url).password
-    if password:
-        register_secret(password)
-        register_secret(unquote(password))
 
 
 def make_ledger(config: Config) -> tuple[Ledger, Path | None]:
@@ -288,7 +334,7 @@ def _callbacks_of(config: Config, pipeline: Pipeline) -> tuple[Mapping[str, Any]
 
 
 def _import(config: Config, module: str) -> Any:
-    root = str(config.local_path(".", "project"))
+    root = str(config.local_path("."))
     if root not in sys.path:
         sys.path.insert(0, root)
     return importlib.import_module(module)

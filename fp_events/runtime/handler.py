@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from fp_events.domain.adapters import RUNNING, Running
 from fp_events.domain.errors import InputInvalid, Rejected
+from fp_events.domain.hooks import Hooks
 from fp_events.domain.inputs import Mapper, compile_inputs
 from fp_events.domain.mapping import scope_of
-from fp_events.domain.message import Publication
+from fp_events.domain.message import Message, Publication
 from fp_events.domain.pipeline import Pipeline, Trigger
 from fp_events.domain.ports import Plan
 from fp_events.domain.run import Attempt, AttemptResult, Ended
@@ -23,6 +24,7 @@ from fp_events.domain.templates import TemplateError, parse
 from .failures import failure_of
 from .formats import Formats
 from .outputs import CompiledOutput
+from .validation import Unpacked, validated, validated_settings, validating
 
 
 class PlanSource(Protocol):
@@ -34,8 +36,9 @@ class PlanSource(Protocol):
         *,
         final_vars: Sequence[str] | None = None,
         config: Mapping[str, Any] | None = None,
+        adapters: Sequence[Any] = (),
     ) -> Plan:
-        """The plan for these outputs and this configuration; raises ConfigError."""
+        """The plan for these outputs and this configuration; raises ConfigError. `adapters`: Hamilton's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,17 @@ class _Compiled:
     outputs: tuple[CompiledOutput, ...]
     #: Some output's topic needs more than captures.
     needs_scope: bool
-    #: Encodes what `runs show` shows: all outputs of the plan but state.
+    #: Its adapters are told which attempt runs, and may say which trace results belong to.
+    is_adapted: bool
+    #: By input, as far as annotations describe fields.
+    validators: Mapping[str, Callable[[Any], Any]]
+    #: Encodes what `runs show` shows: all outputs of the plan but state and resources.
     encode_values: Callable[[Mapping[str, Any], Mapping[str, bytes]], bytes]
 
 
-def _mappers(triggers: Sequence[Trigger], wanted: frozenset[str], base: Mapping[str, Any]) -> tuple[Mapper, ...]:
+def _mappers(
+    triggers: Sequence[Trigger], wanted: frozenset[str], base: Mapping[str, Any], validators: Mapping[str, Any]
+) -> tuple[Mapper, ...]:
     """By trigger; one for all that map alike."""
     made: dict[object, Mapper] = {}
     found = []
@@ -64,13 +73,25 @@ def _mappers(triggers: Sequence[Trigger], wanted: frozenset[str], base: Mapping[
         alike = (trigger.spread, None if trigger.map is None else tuple(trigger.map.items()))
         mapper = made.get(alike)
         if mapper is None:
-            mapper = made[alike] = compile_inputs(trigger, wanted, base)
+            mapper = compile_inputs(trigger, wanted, base)
+            made[alike] = mapper = validating(mapper, base, validators) if validators else mapper
         found.append(mapper)
     return tuple(found)
 
 
 #: A plan, its inputs, and the scope of topic templates; None: the captures are enough.
 _Ready = tuple[_Compiled, dict[str, Any], dict[str, Any] | None]
+
+
+def _traced(publication: Publication) -> Publication:
+    """A result that belongs to the trace of its run, where an adapter makes one."""
+    running = RUNNING.get()
+    if running is None or not running.sent_traceparent:
+        return publication
+    properties = publication.properties
+    user = tuple(pair for pair in properties.user if pair[0] != "traceparent")
+    user = (*user, ("traceparent", running.sent_traceparent))
+    return replace(publication, properties=replace(properties, user=user))
 
 
 class PipelineHandler:
@@ -85,10 +106,13 @@ class PipelineHandler:
         *,
         publishes: bool = True,
         commands: str = "",
+        hooks: Hooks | None = None,
+        adapters: Callable[[Mapping[str, bool]], Sequence[Any]] = lambda _asked: (),
     ) -> None:
         """`result_topic`: where a node's value goes that names no topic. Without `publishes` nothing goes anywhere.
 
-        `commands`: how topics begin that no message may choose for a result.
+        `commands`: how topics begin that no message may choose for a result. `adapters`: those of a run that turns
+        some on and off.
         """
         self._pipeline = pipeline
         self._plans = plans
@@ -96,10 +120,15 @@ class PipelineHandler:
         self._result_topic = result_topic
         self._publishes = publishes
         self._commands = commands
+        self._hooks = hooks or Hooks()
         # Thousands of triggers may differ in nothing but their topics.
         decoders = {format_: formats.decoder(format_) for format_ in {each.format for each in pipeline.triggers}}
         self._decoders = tuple(decoders[trigger.format] for trigger in pipeline.triggers)
-        self._default = self._compile(plans.plan(pipeline), pipeline.final_vars)
+        self._adapters = adapters
+        found = adapters({})
+        self._default = self._compile(self._plan(found), pipeline.final_vars, found)
+        #: Takes the place of `_ready` on a loop, where hooks or resources may await.
+        self._hooks_wait: Callable[[Attempt], Awaitable[_Ready]] | None = None
         #: Some node of the plan awaits.
         self.is_async = self._default.plan.is_async
 
@@ -109,6 +138,8 @@ class PipelineHandler:
         compiled = self._default
         try:
             compiled, inputs, scope = self._ready(attempt)
+            if compiled.is_adapted:
+                self._announce(attempt, compiled)
             values = compiled.plan.execute(inputs)
             return self._returned(attempt, compiled, values, scope, started_at, started)
         except BaseException as error:  # noqa: BLE001 - a plan's SystemExit must not end a worker
@@ -119,7 +150,10 @@ class PipelineHandler:
         started_at, started = datetime.now(UTC), time.perf_counter()
         compiled = self._default
         try:
-            compiled, inputs, scope = self._ready(attempt)
+            ready = self._ready(attempt) if self._hooks_wait is None else await self._hooks_wait(attempt)
+            compiled, inputs, scope = ready
+            if compiled.is_adapted:
+                self._announce(attempt, compiled)
             plan = compiled.plan
             values = await plan.execute_async(inputs) if plan.is_async else plan.execute(inputs)
             return self._returned(attempt, compiled, values, scope, started_at, started)
@@ -128,10 +162,19 @@ class PipelineHandler:
         except BaseException as error:  # noqa: BLE001 - see `handle`
             return self._failed(attempt, compiled, error, started_at, started)
 
-    def _compile(self, plan: Plan, asked: Sequence[str]) -> _Compiled:
+    def _plan(self, adapters: Sequence[Any], **given: Any) -> Plan:
+        if adapters:
+            given["adapters"] = adapters
+        return self._plans.plan(self._pipeline, **given)
+
+    def _compile(self, plan: Plan, asked: Sequence[str], adapters: Sequence[Any]) -> _Compiled:
         pipeline = self._pipeline
         wanted = frozenset(plan.inputs)
-        base = {name: value for name, value in {**pipeline.params, **pipeline.inputs}.items() if name in wanted}
+        resources = self._hooks.resources
+        params = {name: value for name, value in pipeline.params.items() if name not in resources}
+        base = {name: value for name, value in {**params, **pipeline.inputs}.items() if name in wanted}
+        validators = {name: check for name, check in plan.validators.items() if name not in resources}
+        base |= validated_settings(pipeline, base, validators)
         # A key's first run: None, or the parameter's own default where it has one.
         base |= dict.fromkeys((name for name in pipeline.state.values() if plan.inputs.get(name)), None)
         computed = set(plan.outputs) if self._publishes else set()
@@ -141,15 +184,19 @@ class PipelineHandler:
             for output in pipeline.outputs
             if output.node in computed
         )
-        shown = tuple(name for name in plan.outputs if name not in pipeline.state or name in asked)
+        shown = tuple(
+            name for name in plan.outputs if (name not in pipeline.state or name in asked) and name not in resources
+        )
         return _Compiled(
             plan=plan,
             version=plan.ref.version,
             wanted=wanted,
             base=base,
-            mappers=_mappers(pipeline.triggers, wanted, base),
+            mappers=_mappers(pipeline.triggers, wanted, base, validators),
             outputs=outputs,
             needs_scope=any(output.needs_scope for output in outputs),
+            is_adapted=bool(adapters),
+            validators=validators,
             encode_values=self._formats.values_encoder(shown),
         )
 
@@ -168,30 +215,57 @@ class PipelineHandler:
         scope = self._scope(attempt, scope_of(payload, message, attempt.captures)) if compiled.needs_scope else None
         return compiled, inputs, scope
 
-    def _asked(self, attempt: Attempt) -> _Ready:
-        """The same for a run that a command asked for, or the calendar: command > map > run.inputs > params."""
+    def _asked(self, attempt: Attempt, unpacked: Unpacked | None = None) -> _Ready:
+        """The same for a run that a command asked for, or the calendar: command > map > run.inputs > params.
+
+        `unpacked`: what message hooks made of the message; what they give stands between command and map.
+        """
         compiled = self._default
-        request: dict[str, Any] = json.loads(attempt.request) if attempt.request else {}
-        if request.get("final_vars") or request.get("config"):
+        request = self._formats.decode_request(attempt.request) if attempt.request else {}
+        if unpacked is not None and unpacked.config:
+            request = {**request, "config": {**unpacked.config, **(request.get("config") or {})}}
+        if request.get("final_vars") or request.get("config") or request.get("with_adapter"):
             final_vars, config = request.get("final_vars"), request.get("config")
-            plan = self._plans.plan(self._pipeline, final_vars=final_vars, config=config)
-            compiled = self._compile(plan, final_vars or self._pipeline.final_vars)
+            adapters = self._adapters(request.get("with_adapter") or {})
+            plan = self._plan(adapters, final_vars=final_vars, config=config)
+            compiled = self._compile(plan, final_vars or self._pipeline.final_vars, adapters)
         inputs = dict(compiled.base)
         scope: dict[str, Any] = {}
         message = attempt.message
         if message is not None and attempt.trigger is not None:
             trigger = self._pipeline.triggers[attempt.trigger]
-            payload = self._decoders[attempt.trigger](message.payload, message.properties.content_type)
+            payload = self._payload(attempt, message) if unpacked is None else unpacked.payload
             scope = scope_of(payload, message, attempt.captures)
             if trigger.key is not None and attempt.key is None:
-                self._must_have_key(attempt, trigger, payload)
+                self._must_have_key(attempt, trigger, payload if unpacked is None else unpacked.original)
             inputs = compiled.mappers[attempt.trigger](payload, message, attempt.captures)
+        if unpacked is not None:
+            inputs.update(validated(unpacked.inputs, compiled.validators))
         inputs.update(scheduled_inputs(request, compiled.wanted))
-        inputs.update(request.get("inputs") or {})
+        inputs.update(validated(request.get("inputs") or {}, compiled.validators))
         # Without a message there are no captures: inputs of the same name fill a topic's placeholders.
         scope = scope or dict(inputs)
         self._add_state(attempt, compiled, inputs)
         return compiled, inputs, self._scope(attempt, scope)
+
+    def _announce(self, attempt: Attempt, compiled: _Compiled) -> None:
+        """Tell adapters, in this attempt's context, what runs."""
+        message = attempt.message
+        trace = None if message is None else message.properties.user_value("traceparent")
+        RUNNING.set(
+            Running(
+                run_id=attempt.run_id,
+                attempt=attempt.number,
+                pipeline=self._pipeline.name,
+                version=compiled.version,
+                topic="" if message is None else message.topic,
+                traceparent=trace or "",
+            )
+        )
+
+    def _payload(self, attempt: Attempt, message: Message) -> Any:
+        assert attempt.trigger is not None
+        return self._decoders[attempt.trigger](message.payload, message.properties.content_type)
 
     def _scope(self, attempt: Attempt, scope: dict[str, Any]) -> dict[str, Any]:
         return {**scope, "pipeline": self._pipeline.name, "key": attempt.key or ""}
@@ -237,6 +311,8 @@ class PipelineHandler:
             publications.append(publication)
             if text is not None:
                 known[output.node] = text
+        if compiled.is_adapted:
+            publications = [_traced(publication) for publication in publications]
         state = None
         if self._pipeline.state:
             state = self._formats.encode_state({node: values[node] for node in self._pipeline.state if node in values})
