@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 
 from fp_events.domain.errors import ConfigError, Problem
 
+from .guards import Caching
 from .hamilton_api import hamilton, silenced
 from .loading import LOCK, Generation, public_name, public_text
+from .marking import prepared
+from .placing import placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,9 @@ class Graph:
     config: Mapping[str, Any]
     #: Configuration keys that took the place of a function of that name.
     replaced: Mapping[str, str] = field(default_factory=dict)
+    #: Nodes that come from functions with marks, and those of them that a condition may skip.
+    marked: frozenset[str] = frozenset()
+    conditional: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -49,57 +56,94 @@ class Graph:
         return [name for name in self.computed() if not self.nodes[name].depended_on_by]
 
 
-def build(generation: Generation, module_name: str, config: Mapping[str, Any]) -> Graph:
-    """Import `module_name` and resolve its functions. Raises ConfigError naming file and line."""
+@dataclass(slots=True)
+class _Resolved:
+    """What a module's functions have become."""
+
+    #: The computed nodes by name.
+    nodes: dict[str, Any] = field(default_factory=dict)
+    #: Where the functions are that a configuration key replaces.
+    replaced: dict[str, str] = field(default_factory=dict)
+    marked: set[str] = field(default_factory=set)
+    conditional: set[str] = field(default_factory=set)
+
+
+def build(
+    generation: Generation,
+    module_name: str,
+    config: Mapping[str, Any],
+    *,
+    caching: Caching | None = None,
+    adapter: Any = None,
+) -> Graph:
+    """Import `module_name` and resolve its functions. Raises ConfigError naming file and line.
+
+    `caching` is what `@cached` does. `adapter`, a set of lifecycle adapters, may have its say on types.
+    """
     with LOCK:
         module = generation.module(module_name)
-        nodes, replaced = _resolve(generation, module, dict(config))
-        _connect(generation, nodes)
+        found = _resolve(generation, module, dict(config), caching)
+        nodes = found.nodes
+        _connect(generation, nodes, adapter)
     for key in config:
         if key not in nodes:
             node = hamilton("node")
             nodes[key] = node.Node(key, Any, node_source=node.NodeType.EXTERNAL)
-    graph = Graph(generation=generation, module=module, nodes=nodes, config=dict(config), replaced=replaced)
+    graph = Graph(
+        generation=generation,
+        module=module,
+        nodes=nodes,
+        config=dict(config),
+        replaced=found.replaced,
+        marked=frozenset(found.marked),
+        conditional=frozenset(found.conditional),
+    )
     _refuse_cycles(graph)
+    _refuse_conditional_branching(graph)
     return graph
 
 
-def _resolve(
-    generation: Generation, module: ModuleType, config: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """The computed nodes by name, and where the functions are that a configuration key replaces.
+def _resolve(generation: Generation, module: ModuleType, config: dict[str, Any], caching: Caching | None) -> _Resolved:
+    """The module's functions as nodes.
 
     Does what Hamilton's `create_function_graph` does, function by function, to know whose fault an error is.
     """
-    nodes: dict[str, Any] = {}
-    replaced: dict[str, str] = {}
+    found = _Resolved()
     origin: dict[str, FunctionType] = {}
     problems: list[Problem] = []
     for attribute, function in hamilton("graph_utils").find_functions(module):
         try:
             if function.__name__ == "<lambda>":
                 raise ValueError("it is a lambda, and a node needs type hints")
+            ready = prepared(function, caching)
             with silenced("hamilton.function_modifiers.base"):
-                made = hamilton("function_modifiers.base").resolve_nodes(function, config)
+                resolved = hamilton("function_modifiers.base").resolve_nodes(ready.function, config)
+            made = [placed(node, generation.places) for node in resolved]
         except Exception as error:  # noqa: BLE001 (decorators, the user's own among them, raise what they like)
             problems.append(_unresolved(attribute, function, error, where_of(generation, (function,))))
             continue
         for node in made:
             if node.name in config:
-                replaced[node.name] = where_of(generation, (function,))
-            elif node.name in nodes:
+                found.replaced[node.name] = where_of(generation, (function,))
+            elif node.name in found.nodes:
                 what = f"'{node.name}' is defined twice, also at {where_of(generation, (origin[node.name],))}"
                 where = where_of(generation, (function,))
                 problems.append(Problem(what=what, where=where, mend="rename one of them"))
             else:
-                nodes[node.name] = node
+                found.nodes[node.name] = node
                 origin[node.name] = function
+                if ready.is_marked:
+                    found.marked.add(node.name)
+                if ready.may_skip:
+                    found.conditional.add(node.name)
     if problems:
         raise ConfigError.of(problems)
-    return nodes, replaced
+    return found
 
 
 def _unresolved(name: str, function: FunctionType, error: Exception, where: str) -> Problem:
+    if isinstance(error, ConfigError):
+        return Problem(what=error.what, where=where, mend=error.mend)
     text = " ".join(str(error).split())
     if "Missing type hint" in text:
         missing = _untyped(function)
@@ -124,10 +168,10 @@ def _untyped(function: FunctionType) -> str:
     return " and ".join(missing)
 
 
-def _connect(generation: Generation, nodes: dict[str, Any]) -> None:
+def _connect(generation: Generation, nodes: dict[str, Any], adapter: Any) -> None:
     """Add edges, and nodes for external inputs. Raises ConfigError where types do not fit together."""
     graph = hamilton("graph")
-    adapter = hamilton("lifecycle.base").LifecycleAdapterSet()
+    adapter = adapter or hamilton("lifecycle.base").LifecycleAdapterSet()
     problems: list[Problem] = []
     for name, node in list(nodes.items()):
         for parameter, (kind, _) in node.input_types.items():
@@ -181,10 +225,22 @@ def _refuse_cycles(graph: Graph) -> None:
                 on_path.discard(path.pop())
 
 
+def _refuse_conditional_branching(graph: Graph) -> None:
+    """Raise ConfigError for a `Parallelizable` that a condition could skip: its branches would have no number."""
+    expand = hamilton("node").NodeType.EXPAND
+    for name in graph.conditional:
+        if graph.nodes[name].node_role is expand:
+            raise ConfigError(
+                f"'{name}' is Parallelizable, and cannot have a condition",
+                where=graph.where(name),
+                mend="take @when away and give no branches, or put it above a node that the branches begin with",
+            )
+
+
 def where_of(generation: Generation, functions: Iterable[Any]) -> str:
     """``file:line`` of the first function that the project defines; empty where there is none."""
     for function in functions:
-        code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
+        code = getattr(inspect.unwrap(function), "__code__", None)
         if code is None or not Path(code.co_filename).is_relative_to(generation.root):
             continue
         return f"{generation.relative(code.co_filename)}:{_def_line(code)}"

@@ -47,8 +47,10 @@ class Catalogue:
     Modules are imported at the first use and stay as they are until `refresh`. May be used by several threads.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, location: str | None = None) -> None:
+        """`location`: the URL of a project whose copy is in `root`."""
         self.root = root
+        self._location = location
         self._current: Generation | None = None
         self._graphs: dict[tuple[str, str], Graph] = {}
         self._plans: dict[tuple[Any, ...], CompiledPlan | DriverPlan] = {}
@@ -64,12 +66,14 @@ class Catalogue:
         final_vars: Sequence[str] | None = None,
         config: Mapping[str, Any] | None = None,
         overrides: Sequence[str] = (),
+        adapters: Sequence[Any] = (),
     ) -> CompiledPlan | DriverPlan:
         """The pipeline's plan.
 
         `final_vars` takes the place of the pipeline's own, `config` is laid over its own, `overrides` names nodes
-        whose values come with the inputs. Raises ConfigError with ``file:line`` of the function to mend, UsageError for
-        a name in `final_vars` that is no node.
+        whose values come with the inputs. `adapters` are Hamilton's lifecycle adapters, objects; a plan is compiled
+        for these alone, and keeps them alive. Raises ConfigError with ``file:line`` of the function to mend, UsageError
+        for a name in `final_vars` that is no node.
         """
         from .loading import LOCK
         from .version import config_key
@@ -88,11 +92,27 @@ class Catalogue:
                 pipeline.executor,
                 tuple(pipeline.hooks.items()),
                 tuple(pipeline.resources.items()),
+                tuple(map(id, adapters)),
             )
             if key not in self._plans:
-                graph = self.graph(replace(pipeline, config=merged))
-                self._plans[key] = _compile(pipeline, graph, wanted, overrides)
+                whole = replace(pipeline, config=merged)
+                self._plans[key] = (
+                    self._adapted(whole, wanted, overrides, adapters)
+                    if adapters
+                    else _compile(pipeline, self.graph(whole), wanted, overrides)
+                )
             return self._plans[key]
+
+    def _adapted(
+        self, pipeline: Pipeline, final_vars: Sequence[str] | None, overrides: Sequence[str], adapters: Sequence[Any]
+    ) -> CompiledPlan | DriverPlan:
+        """A plan with adapters, which have their say on the graph."""
+        from .building import build
+        from .lifecycle import adapter_set
+
+        told = adapter_set(adapters)
+        graph = build(self._generation(), pipeline.module, pipeline.config, adapter=told)
+        return _compile(pipeline, graph, final_vars, overrides, told)
 
     def graph(self, pipeline: Pipeline) -> Graph:
         """The whole graph of a pipeline's module. Raises ConfigError as `plan` does."""
@@ -150,23 +170,31 @@ class Catalogue:
 
     def _generation(self) -> Generation:
         from .loading import Generation
+        from .placing import Places
 
         if self._current is None:
-            self._current = Generation(self.root)
+            self._current = Generation(self.root, Places(self._location or str(self.root.resolve())))
         return self._current
 
 
 def _compile(
-    pipeline: Pipeline, graph: Graph, final_vars: Sequence[str] | None, overrides: Sequence[str]
+    pipeline: Pipeline,
+    graph: Graph,
+    final_vars: Sequence[str] | None,
+    overrides: Sequence[str],
+    adapters: Any = None,
 ) -> CompiledPlan | DriverPlan:
     from .beside import beside_nodes
     from .driver_plan import DriverPlan, is_dynamic
-    from .plan import CompiledPlan
+    from .lifecycle import Lifecycle
+    from .plan import AdaptedPlan, CompiledPlan
     from .selection import requested, select
     from .version import version_of
 
     selection = select(graph, requested(pipeline, graph, final_vars), overrides)
     ref = PlanRef(pipeline.name, version_of(selection, beside_nodes(pipeline, selection)))
     if is_dynamic(selection):
-        return DriverPlan(ref, selection, pipeline.executor)
+        return DriverPlan(ref, selection, pipeline.executor, adapters)
+    if adapters is not None:
+        return AdaptedPlan(ref, selection, Lifecycle(selection, adapters))
     return CompiledPlan(ref, selection)

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from fp_events.domain.marks import SKIPPED
+
 from .awaiting import may_await, may_wait
 from .selection import Selection
-from .source import slots_of, steps
+from .source import Style, slots_of, steps
+from .trace import Recorder
 
 
 class Concurrent:
@@ -19,14 +22,14 @@ class Concurrent:
     and passes unchanged.
     """
 
-    def __init__(self, selection: Selection, present: frozenset[str]) -> None:
-        self.program = steps(selection, present)
+    def __init__(self, selection: Selection, present: frozenset[str], style: Style) -> None:
+        self.program = steps(selection, present, style)
         slots = slots_of(selection)
         numbers = {name: number for number, name in enumerate(selection.order)}
         nodes = [selection.graph.nodes[name] for name in selection.order]
         self._calls = [self.program.function(f"n{number}") for number in range(len(nodes))]
         self._waits = [may_wait(node) for node in nodes]
-        self._awaits = [may_await(node) for node in nodes]
+        self._awaits = [may_await(node) or style.instrumented is not None for node in nodes]
         self._dependents: list[list[int]] = [[] for _ in nodes]
         self._needs: list[int] = []
         for number, node in enumerate(nodes):
@@ -39,10 +42,12 @@ class Concurrent:
         self._constants = [(selection.graph.config[name], slots[name]) for name in selection.constants]
         self._outputs = [(name, slots[name]) for name in selection.outputs]
         self._size = len(slots)
+        self._may_skip = not selection.may_skip.isdisjoint(selection.outputs)
 
-    async def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Run all nodes; the outputs by name."""
+    async def __call__(self, inputs: Mapping[str, Any], recorder: Recorder | None = None) -> dict[str, Any]:
+        """Run all nodes; the outputs by name, but for those that were skipped."""
         values: list[Any] = [None] * self._size
+        values.append(recorder)
         for name, slot in self._inputs:
             values[slot] = inputs[name]
         for value, slot in self._constants:
@@ -50,6 +55,8 @@ class Concurrent:
         await _Execution(self._calls, self._awaits, self._waits, self._dependents, list(self._needs), values).run(
             self._sources
         )
+        if self._may_skip:
+            return {name: values[slot] for name, slot in self._outputs if values[slot] is not SKIPPED}
         return {name: values[slot] for name, slot in self._outputs}
 
 

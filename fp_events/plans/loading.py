@@ -26,6 +26,7 @@ from typing import Any
 from fp_events.domain.errors import ConfigError
 
 from .hamilton_api import hamilton, load_extensions_for
+from .placing import Places
 
 _PREFIX = "_fp_events_"
 _numbers = itertools.count(1)
@@ -49,8 +50,10 @@ def public_text(text: str) -> str:
 class Generation:
     """The project's modules as they were when first imported through it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, places: Places | None = None) -> None:
+        """`places`: where the project's data is; default: in its folder."""
         self.root = root.resolve()
+        self.places = places or Places(str(self.root))
         self.package = f"{_PREFIX}{next(_numbers)}"
         #: Source file -> (modification time in ns, size) when it was read.
         self._read: dict[str, tuple[int, int]] = {}
@@ -173,6 +176,9 @@ class Generation:
 
     def _import_error(self, name: str, error: Exception) -> ConfigError:
         file, line = self._culprit(name, error)
+        if isinstance(error, ConfigError):
+            # Of a decorator of ours that was used wrongly.
+            return ConfigError(error.what, where=error.where or f"{self.relative(file)}:{line}", mend=error.mend)
         what = f"{type(error).__name__}: {error}"
         mend = "mend the module"
         if isinstance(error, SyntaxError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,6 +12,7 @@ from fp_events.domain.pipeline import Pipeline
 
 from .building import Graph
 from .hamilton_api import hamilton
+from .skipping import skippable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,19 @@ class Selection:
     constants: tuple[str, ...]
     #: Nodes whose values come with the inputs instead of being computed.
     overrides: frozenset[str]
+    #: Nodes of `order` that conditions may skip.
+    may_skip: frozenset[str] = frozenset()
+    #: What is called in the place of a node's own function, with the same arguments by name; such as a cache.
+    calls: Mapping[str, Any] = field(default_factory=dict)
+
+    def call(self, name: str) -> Any:
+        """What gives a node's value."""
+        return self.calls[name] if name in self.calls else self.graph.nodes[name].callable
+
+    @property
+    def is_marked(self) -> bool:
+        """Some node of it comes from a function with marks."""
+        return not self.graph.marked.isdisjoint(self.order)
 
     def needed_by(self, name: str) -> list[str]:
         """Nodes of the plan that take `name`."""
@@ -108,6 +122,7 @@ def select(graph: Graph, outputs: Sequence[str], overrides: Sequence[str] = ()) 
         inputs={name: name in needed for name in external},
         constants=constants,
         overrides=cut & set(external),
+        may_skip=skippable(graph.nodes, order, graph.conditional),
     )
 
 

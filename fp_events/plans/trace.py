@@ -46,10 +46,12 @@ def note_cached() -> None:
 class Recorder:
     """The nodes of one run, by their number in the plan's order."""
 
-    __slots__ = ("_began", "_ended", "_names", "_notes", "_zero")
+    __slots__ = ("_began", "_ended", "_names", "_notes", "_zero", "run_id")
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], run_id: str = "") -> None:
         self._names = names
+        #: What lifecycle adapters know the run by.
+        self.run_id = run_id
         self._zero = perf_counter()
         #: Number -> seconds since `_zero`.
         self._began: dict[int, float] = {}

@@ -31,24 +31,25 @@ _FIELD = "extract_fields.transform_node.<locals>.extractor_fn"
 _ITEM = "unpack_fields.transform_node.<locals>.extractor"
 
 
-def call_of(node: Any, number: int, places: Mapping[str, str], bind: Callable[[str, Any], None]) -> str:
-    """An expression for the value of a node (or the coroutine that gives it); `bind` gives names to objects.
+def call_of(
+    node: Any, function: Any, number: int, places: Mapping[str, str], bind: Callable[[str, Any], None]
+) -> str:
+    """An expression for the value that `function` gives for a node (or the coroutine); `bind` gives names to objects.
 
     A dependency without a place is an optional input that the caller does not have: it is left out.
     """
-    function = node.callable
     arguments = {name: places[name] for name in node.input_types if name in places}
     bind(f"f{number}", function)
     taken = _taken_out(function, arguments)
     if taken:
-        return f"{taken} else f{number}({_written(function, arguments)})"
+        return f"{taken} else f{number}({arguments_of(function, arguments)})"
     for level in range(10):
         inner = _parameterized(function, arguments, f"k{number}_{level}_", bind) or _generated(function, arguments)
         if inner is None:
             break
         function, arguments = inner
     bind(f"f{number}", function)
-    return f"f{number}({_written(function, arguments)})"
+    return f"f{number}({arguments_of(function, arguments)})"
 
 
 def _closure(function: Any, name: str) -> Any:
@@ -133,8 +134,11 @@ def _taken_out(wrapper: Any, given: Mapping[str, str]) -> str:
     return ""
 
 
-def _written(function: Any, arguments: Mapping[str, str]) -> str:
-    """The arguments of a call: positional as far as that is the same, then keywords, then ``**`` for odd names."""
+def arguments_of(function: Any, arguments: Mapping[str, str]) -> str:
+    """The arguments of a call: positional as far as that is the same, then keywords, then ``**`` for odd names.
+
+    Without a function they all go by name.
+    """
     names = list(arguments)
     ahead = _positional(function, names)
     parts = [arguments[name] for name in names[:ahead]]
