@@ -149,7 +149,7 @@ class LocalFiles:
 
 def _put(file: Path, data: bytes) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "wb", buffering=0) as out:
+    with os.fdopen(descriptor, "wb", buffering=0) as out:
         view = memoryview(data)
         while view:
             view = view[out.write(view) or 0 :]

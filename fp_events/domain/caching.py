@@ -34,6 +34,18 @@ class CacheSpec:
     #: What the store may hold; the values that were used longest ago go first.
     max_bytes: int = DEFAULT_MAX_BYTES
 
+    def keeps(self, node: str) -> bool:
+        """Whether `run.cache` takes a node in."""
+        return self.enabled is True and (self.only is None or node in self.only) and node not in self.disable
+
+    def allows(self, node: str) -> bool:
+        """Whether a node that `@cached` marks is kept."""
+        return self.enabled is not False and node not in self.disable
+
+    def recomputes(self, node: str) -> bool:
+        """Whether a node is computed in any case."""
+        return self.recompute is True or (not isinstance(self.recompute, bool) and node in self.recompute)
+
     def over(self, asked: Any) -> CacheSpec:
         """The same as one run asked for it: true, false, or an object with some of the keys in `OVERRIDES`.
 

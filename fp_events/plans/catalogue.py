@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from fp_events.domain.caching import CacheSpec, NodeStore
 from fp_events.domain.errors import Problem
 from fp_events.domain.hooks import Hooks
 from fp_events.domain.pipeline import Pipeline
@@ -15,6 +16,7 @@ from fp_events.domain.run import PlanRef
 
 if TYPE_CHECKING:
     from .building import Graph
+    from .caching import PlanCaching
     from .driver_plan import DriverPlan
     from .loading import Generation
     from .plan import CompiledPlan
@@ -41,18 +43,23 @@ class NodeInfo:
     final: bool
 
 
+#: (pipeline, its `run.cache`) -> where its nodes' values are kept. Raises ConfigError.
+StoreOf = Callable[[str, CacheSpec], NodeStore]
+
+
 class Catalogue:
     """Plans of one project, whose modules are in ``<root>/pipelines``.
 
     Modules are imported at the first use and stay as they are until `refresh`. May be used by several threads.
     """
 
-    def __init__(self, root: Path, location: str | None = None) -> None:
-        """`location`: the URL of a project whose copy is in `root`."""
+    def __init__(self, root: Path, location: str | None = None, *, store: StoreOf | None = None) -> None:
+        """`location`: the URL of a project whose copy is in `root`. Without `store` nothing is cached."""
         self.root = root
         self._location = location
+        self._store = store
         self._current: Generation | None = None
-        self._graphs: dict[tuple[str, str], Graph] = {}
+        self._graphs: dict[tuple[Any, ...], Graph] = {}
         self._plans: dict[tuple[Any, ...], CompiledPlan | DriverPlan] = {}
 
     def discover(self) -> list[str]:
@@ -92,6 +99,7 @@ class Catalogue:
                 pipeline.executor,
                 tuple(pipeline.hooks.items()),
                 tuple(pipeline.resources.items()),
+                pipeline.cache,
                 tuple(map(id, adapters)),
             )
             if key not in self._plans:
@@ -99,7 +107,7 @@ class Catalogue:
                 self._plans[key] = (
                     self._adapted(whole, wanted, overrides, adapters)
                     if adapters
-                    else _compile(pipeline, self.graph(whole), wanted, overrides)
+                    else _compile(pipeline, self.graph(whole), wanted, overrides, caching=self._caching(whole))
                 )
             return self._plans[key]
 
@@ -111,8 +119,20 @@ class Catalogue:
         from .lifecycle import adapter_set
 
         told = adapter_set(adapters)
-        graph = build(self._generation(), pipeline.module, pipeline.config, adapter=told)
-        return _compile(pipeline, graph, final_vars, overrides, told)
+        caching = self._caching(pipeline)
+        graph = build(self._generation(), pipeline.module, pipeline.config, caching=caching, adapter=told)
+        return _compile(pipeline, graph, final_vars, overrides, told, caching=caching)
+
+    def _caching(self, pipeline: Pipeline) -> PlanCaching | None:
+        """What stands around functions whose values are kept; None where none are."""
+        store = self._store
+        if store is None or pipeline.cache.enabled is False:
+            return None
+        from .caching import PlanCaching
+
+        return PlanCaching(
+            self._generation(), pipeline.cache, pipeline.config, lambda: store(pipeline.name, pipeline.cache)
+        )
 
     def graph(self, pipeline: Pipeline) -> Graph:
         """The whole graph of a pipeline's module. Raises ConfigError as `plan` does."""
@@ -121,9 +141,10 @@ class Catalogue:
         from .version import config_key
 
         with LOCK:
-            key = (pipeline.module, config_key(pipeline.config))
+            key = (pipeline.name, pipeline.module, config_key(pipeline.config), pipeline.cache)
             if key not in self._graphs:
-                self._graphs[key] = build(self._generation(), pipeline.module, pipeline.config)
+                caching = self._caching(pipeline)
+                self._graphs[key] = build(self._generation(), pipeline.module, pipeline.config, caching=caching)
             return self._graphs[key]
 
     def hooks(self, pipeline: Pipeline) -> Hooks:
@@ -183,6 +204,8 @@ def _compile(
     final_vars: Sequence[str] | None,
     overrides: Sequence[str],
     adapters: Any = None,
+    *,
+    caching: PlanCaching | None,
 ) -> CompiledPlan | DriverPlan:
     from .beside import beside_nodes
     from .driver_plan import DriverPlan, is_dynamic
@@ -192,6 +215,11 @@ def _compile(
     from .version import version_of
 
     selection = select(graph, requested(pipeline, graph, final_vars), overrides)
+    if caching is not None and pipeline.cache.enabled:
+        from .caching import check_names
+
+        check_names(pipeline, graph)
+        selection = replace(selection, calls=caching.calls(selection))
     ref = PlanRef(pipeline.name, version_of(selection, beside_nodes(pipeline, selection)))
     if is_dynamic(selection):
         return DriverPlan(ref, selection, pipeline.executor, adapters)

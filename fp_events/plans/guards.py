@@ -29,8 +29,8 @@ _MOST_OVERDUE = 100
 
 _random = Random()  # noqa: S311 (spreads retries; nothing secret)
 
-#: (function, its call, what `@cached` says, whether it awaits) -> the call with a cache around it.
-Caching = Callable[[Any, Any, NodeCache, bool], Any]
+#: (function, its call, what `@cached` says, whether it awaits) -> the call, with a cache around it where one is due.
+Caching = Callable[[Any, Any, NodeCache | None, bool], Any]
 
 
 class Skip(BaseException):
@@ -51,7 +51,7 @@ def guarded(function: Any, marks: Marks, caching: Caching | None = None) -> Any:
         call = limited(call, marks.timeout, function.__name__)
     if marks.retry is not None:
         call = (_repeated_async if is_async else _repeated)(call, marks.retry)
-    if marks.cached is not None and caching is not None:
+    if caching is not None:
         call = caching(function, call, marks.cached, is_async)
     if marks.when is not None:
         call = (_conditional_async if is_async else _conditional)(call, marks.when, all_arguments(function))

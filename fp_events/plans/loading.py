@@ -47,6 +47,11 @@ def public_text(text: str) -> str:
     return re.sub(rf"\b{_PREFIX}\d+\.", "", text)
 
 
+def generation_of(dotted: str) -> Generation | None:
+    """The generation that a module belongs to; None for modules of others."""
+    return _generations.get(dotted.partition(".")[0])
+
+
 class Generation:
     """The project's modules as they were when first imported through it."""
 

@@ -41,8 +41,8 @@ class Selection:
 
     @property
     def is_marked(self) -> bool:
-        """Some node of it comes from a function with marks."""
-        return not self.graph.marked.isdisjoint(self.order)
+        """Some node of it comes from a function with marks, or is called in a way of its own."""
+        return bool(self.calls) or not self.graph.marked.isdisjoint(self.order)
 
     def needed_by(self, name: str) -> list[str]:
         """Nodes of the plan that take `name`."""
