@@ -11,18 +11,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .asking import call
     from .building import broker_address, catalogue, check
-    from .foreground import RunReport, run_pipeline
+    from .calling import Call, Calls, RunReport
+    from .foreground import run_pipeline
+    from .places import executor_for
     from .serving import ServeReport, serve
 
-__all__ = ["RunReport", "ServeReport", "broker_address", "call", "catalogue", "check", "run_pipeline", "serve"]
+__all__ = [
+    "Call",
+    "Calls",
+    "RunReport",
+    "ServeReport",
+    "broker_address",
+    "call",
+    "catalogue",
+    "check",
+    "executor_for",
+    "run_pipeline",
+    "serve",
+]
 
 _PARTS = {
-    "RunReport": "foreground",
+    "Call": "calling",
+    "Calls": "calling",
+    "RunReport": "calling",
     "ServeReport": "serving",
     "broker_address": "building",
     "call": "asking",
     "catalogue": "building",
     "check": "building",
+    "executor_for": "places",
     "run_pipeline": "foreground",
     "serve": "serving",
 }

@@ -34,7 +34,7 @@ async def call(
     if path is None or not path.exists():
         raise DaemonUnavailable(
             "no daemon is running for this project, and it has no ledger yet",
-            where=str(config.root),
+            where=config.shown,
             mend="start one with `fp-events serve`",
         )
     await ledger.open()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,16 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fp_events import codecs
+from fp_events.domain.closing import at_end_of_process
 from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import BrokerUnavailable, ConfigError, PipelineNotFound, Problem
 from fp_events.domain.pipeline import ExecutorSpec, Pipeline
 from fp_events.domain.ports import Executor, Handler, HandlerLoader, Ledger, Plan
 from fp_events.domain.run import PlanRef
 from fp_events.runtime.formats import Formats
-from fp_events.runtime.handler import PipelineHandler, PlanSource
+from fp_events.runtime.handler import PlanSource
 from fp_events.runtime.names import Names
+from fp_events.runtime.resources import Pool
 
 from .adapting import adapter_problems, adapters_of, hide_password
+from .hooking import make_handler, opening
+from .places import missing_extra
 
 if TYPE_CHECKING:
     from fp_events.config import Config
@@ -44,7 +46,7 @@ def catalogue(config: Config) -> Catalogue:
     """The project's plans."""
     from fp_events.plans.catalogue import Catalogue
 
-    return Catalogue(config.local_path("."))
+    return Catalogue(config.local_path("."), config.source)
 
 
 def pipeline_of(config: Config, name: str) -> Pipeline:
@@ -65,7 +67,6 @@ def check(config: Config) -> list[Problem]:
     for pipeline in config.pipelines.values():
         problems.extend(plans.check(pipeline))
         problems.extend(unfilled_names(pipeline))
-        problems.extend(_callbacks_of(config, pipeline)[1])
     enabled = [pipeline for pipeline in config.pipelines.values() if pipeline.enabled]
     names = names_of(config)
     problems.extend(feedback_loops(enabled, names.result))
@@ -86,16 +87,15 @@ def check(config: Config) -> list[Problem]:
 
 def _missing_extras(config: Config, enabled: Sequence[Pipeline]) -> Iterator[Problem]:
     """Executors whose libraries come with an extra of this package."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("rq", "redis") if find_spec(name) is None]
     for pipeline in enabled:
-        if missing and pipeline.executor is not None and pipeline.executor.type == "rq":
-            yield Problem(
-                what=f"the executor 'rq' needs the package {missing[0]}, which is not installed",
-                where=config.origin(f"pipelines.{pipeline.name}.run.executor.type"),
-                mend="pip install 'fp-events[rq]'",
-            )
+        found = [(s.request["executor"]["type"], s.where) for s in pipeline.schedules if "executor" in s.request]
+        if pipeline.executor is not None:
+            found.append((pipeline.executor.type, config.origin(f"pipelines.{pipeline.name}.run.executor.type")))
+        for executor, where in found:
+            missing = missing_extra(executor)
+            if missing is not None:
+                what = f"the executor '{executor}' needs the package {missing[0]}, which is not installed"
+                yield Problem(what=what, where=where, mend=missing[1])
 
 
 def _exactly_once_problems(config: Config, enabled: Sequence[Pipeline]) -> Iterator[Problem]:
@@ -151,11 +151,14 @@ def handler_loader(
     publishes: bool = True,
     formats: Formats = codecs,
     adapters: Sequence[Any] = (),
+    pool: Pool | None = None,
 ) -> HandlerLoader:
     """Handlers by pipeline, made once each; `publishes`: their results are for topics.
 
-    `adapters`: Hamilton's lifecycle adapters, beside those that the configuration names.
+    `adapters`: Hamilton's lifecycle adapters, beside those that the configuration names. `pool`: what resources are
+    shared in; None: in these handlers alone.
     """
+    pool = pool or Pool()
     names = names_of(config)
     source: PlanSource = WithAdapters(plans, adapters) if adapters else plans
     made: dict[str, Handler] = {}
@@ -165,8 +168,10 @@ def handler_loader(
         if handler is None:
             pipeline = pipeline_of(config, ref.pipeline)
             topic = partial(names.result, ref.pipeline)
-            handler = PipelineHandler(
+            handler = make_handler(
                 pipeline,
+                plans,
+                pool,
                 source,
                 formats,
                 topic,
@@ -214,10 +219,12 @@ def worker_loader(argument: bytes) -> HandlerLoader:
     )
     plans = catalogue(config)
     formats = pickling(plans.module) if given.get("values") == "pickle" else codecs
-    load = handler_loader(config, plans, publishes=given["publishes"], formats=formats)
+    pool = Pool()
+    at_end_of_process(pool.close_process)
+    load = handler_loader(config, plans, publishes=given["publishes"], formats=formats, pool=pool)
     for name in given["pipelines"]:
         load(PlanRef(name))
-    return load
+    return opening(load)
 
 
 def make_executor(
@@ -242,7 +249,7 @@ def make_executor(
     if spec.type == "threadpool":
         from fp_events.executors.threadpool import ThreadpoolExecutor
 
-        return ThreadpoolExecutor(load, spec.max_workers)
+        return ThreadpoolExecutor(opening(load), spec.max_workers)
     if spec.type == "rq":
         from fp_events.executors.rq import RqExecutor
 
@@ -255,6 +262,10 @@ def make_executor(
             max_workers=spec.max_workers,
             on_link=on_link,
         )
+    if spec.type in ("ray", "dask"):
+        from .clusters import cluster_executor
+
+        return cluster_executor(spec, config, publishes=publishes, on_link=on_link)
     from fp_events.executors.processpool import ProcesspoolExecutor
 
     argument = {
@@ -296,45 +307,3 @@ def broker_address(config: Config) -> ConnectOptions:
         )
     options = connect_options(config, host=found.host, port=found.port)
     return options if found.durable else replace(options, protocol=found.protocol)
-
-
-def callbacks(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`on_success` and `on_failure` functions by pipeline; raises ConfigError."""
-    on_success: dict[str, Any] = {}
-    on_failure: dict[str, Any] = {}
-    for pipeline in config.pipelines.values():
-        found, problems = _callbacks_of(config, pipeline)
-        if problems:
-            raise ConfigError.of(problems)
-        if "on_success" in found:
-            on_success[pipeline.name] = found["on_success"]
-        if "on_failure" in found:
-            on_failure[pipeline.name] = found["on_failure"]
-    return on_success, on_failure
-
-
-def _callbacks_of(config: Config, pipeline: Pipeline) -> tuple[Mapping[str, Any], list[Problem]]:
-    found: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for key, text in (("on_success", pipeline.on_success), ("on_failure", pipeline.on_failure)):
-        if text is None:
-            continue
-        module, _, name = text.partition(":")
-        try:
-            found[key] = getattr(_import(config, module), name)
-        except Exception as error:  # noqa: BLE001 - users' modules raise anything
-            problems.append(
-                Problem(
-                    what=f"{key} {text} cannot be imported ({type(error).__name__}: {error})",
-                    where=config.origin(f"pipelines.{pipeline.name}.run.{key}"),
-                    mend="name a function as module:function, the module below the project's folder",
-                )
-            )
-    return found, problems
-
-
-def _import(config: Config, module: str) -> Any:
-    root = str(config.local_path("."))
-    if root not in sys.path:
-        sys.path.insert(0, root)
-    return importlib.import_module(module)

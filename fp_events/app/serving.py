@@ -23,12 +23,15 @@ from fp_events.domain.message import ConnectionStatus
 from fp_events.domain.ports import ReceivedIds, Transport
 from fp_events.domain.schedule import Schedule
 from fp_events.failpoints import Failpoint, failpoint
+from fp_events.observe.http import HttpResponder, Route
 from fp_events.observe.logging import configure, register_secret
 from fp_events.observe.probes import Probes
 from fp_events.observe.runlog import RunLog
 from fp_events.observe.systemd import notifier
 from fp_events.runtime.announcements import availability
 from fp_events.runtime.guard import ControlRules
+from fp_events.runtime.http_door import LARGEST, PATH
+from fp_events.runtime.listening import HttpAnswer, Listener
 from fp_events.runtime.options import ServeInfo, ServiceOptions
 from fp_events.runtime.router import Router
 from fp_events.runtime.service import Service
@@ -161,11 +164,11 @@ def _options(
             "loop_blocked", pipeline=pipeline, seconds=round(seconds, 3), mend="use executor threadpool or processpool"
         )
 
-    def link(problem: str) -> None:
+    def link(executor: str, problem: str) -> None:
         if problem:
-            log.warning("workers_out_of_reach", executor="rq", error=problem)
+            log.warning("workers_out_of_reach", executor=executor, error=problem)
         else:
-            log.info("workers_in_reach", executor="rq")
+            log.info("workers_in_reach", executor=executor)
 
     workshop = Workshop(config, blocked, link)
     ledger, ledger_path = make_ledger(config)
@@ -179,6 +182,7 @@ def _options(
         pipelines=workshop.pipelines,
         executors=workshop.executors,
         executor_of=workshop.executor_of,
+        places=workshop.places,
         versions=workshop.versions,
         inputs=workshop.inputs,
         ledger=ledger,
@@ -192,14 +196,16 @@ def _options(
         if config.control.mqtt
         else None,
         control_rules=_control_rules(config),
-        on_success=workshop.on_success,
-        on_failure=workshop.on_failure,
+        hooks=workshop.after_commit,
+        close_resources=workshop.pool.close,
         observers=(runlog.finished,),
         watchers=_watchers(config),
+        http=_http(config),
+        http_token=_http_token(config),
         retry_observers=(runlog.retrying,),
         read_schedules=partial(_schedules, config),
         reload=workshop.read,
-        watch=partial(fingerprint, config.local_path(".", "project")) if watch else None,
+        watch=partial(fingerprint, config.local_path(".")) if watch else None,
         tick=runlog.flush,
         log=log,
         fail_fast=fail_fast,
@@ -232,6 +238,27 @@ def _control_rules(config: Config) -> ControlRules:
     )
 
 
+def _http(config: Config) -> Callable[[HttpAnswer], Listener] | None:
+    address = config.http.address
+    if address is None:
+        return None
+
+    def listener(answer: HttpAnswer) -> Listener:
+        route = Route(answer=answer, methods=("POST",), largest_body=LARGEST)
+        return HttpResponder(*address, {PATH: route}, where=config.origin("http.listen"))
+
+    return listener
+
+
+def _http_token(config: Config) -> str:
+    from fp_events.config import http_token
+
+    token = http_token(config) or ""
+    if token:
+        register_secret(token)
+    return token
+
+
 def _watchers(config: Config) -> tuple[Watcher, ...]:
     found: list[Watcher] = []
     if config.health.address is not None:
@@ -244,7 +271,7 @@ def _schedules(config: Config) -> list[Schedule]:
     """What the project's files say of schedules now; raises ConfigError, also for what their runs could not do."""
     from fp_events import config as configuration
 
-    now = configuration.load(config.root, environment=config.environment, overrides=config.overrides)
+    now = configuration.reload(config)
     errors = [problem for problem in check(now) if not problem.warning]
     if errors:
         raise ConfigError.of(errors)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fp_events import config as configuration
 from fp_events.domain.errors import ConfigError
+from fp_events.domain.hooks import Hook
 from fp_events.domain.pipeline import ExecutorSpec
 from fp_events.domain.ports import Executor, Handler
 from fp_events.domain.run import PlanRef
+from fp_events.runtime.hooked import HookedHandler
 from fp_events.runtime.reloading import NewVersion, Project
+from fp_events.runtime.resources import Pool
 
-from .building import callbacks, catalogue, check, handler_loader, make_executor, spec_of
+from .building import catalogue, check, handler_loader, make_executor, spec_of
+from .hooking import after_commit
+from .places import Places
 
 if TYPE_CHECKING:
     from fp_events.config import Config
+    from fp_events.plans.catalogue import Catalogue
 
 #: Settings of the project that only a start reads.
-_AT_START = ("name", "mqtt", "ledger", "control", "events", "health", "log")
+_AT_START = ("name", "mqtt", "ledger", "control", "events", "health", "http", "log")
 
 
 class Handlers:
@@ -35,7 +41,11 @@ class Handlers:
 
     def install(self, made: Mapping[str, Handler]) -> None:
         """Hand these out from now on."""
+        replaced = [self._made[name] for name in made if name in self._made]
         self._made.update(made)
+        for handler in replaced:
+            if isinstance(handler, HookedHandler):
+                handler.retire()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +56,9 @@ class _Compiled:
     inputs: frozenset[str]
 
 
-def _compiled(config: Config) -> dict[str, _Compiled]:
+def _compiled(config: Config, plans: Catalogue, pool: Pool) -> dict[str, _Compiled]:
     """All pipelines of a configuration, compiled; raises ConfigError."""
-    plans = catalogue(config)
-    load = handler_loader(config, plans)
+    load = handler_loader(config, plans, pool=pool)
     found = {}
     for name, pipeline in config.pipelines.items():
         plan = plans.plan(pipeline)
@@ -65,14 +74,17 @@ class Workshop:
         self,
         config: Config,
         on_blocked: Callable[[str, float], None],
-        on_link: Callable[[str], None] | None = None,
+        on_link: Callable[[str, str], None] = lambda executor, problem: None,
     ) -> None:
-        """Compile everything; raises ConfigError. `on_link`: why workers elsewhere are out of reach; empty: back."""
+        """Compile everything; raises ConfigError. `on_link`: why an executor's workers cannot be reached; empty: back."""
         self._config = config
         self._on_blocked = on_blocked
         self._on_link = on_link
         self._handlers = Handlers()
-        compiled = _compiled(config)
+        #: What resources of all pipelines are opened in, over reloads.
+        self.pool = Pool()
+        plans = catalogue(config)
+        compiled = _compiled(config, plans, self.pool)
         self._install(compiled)
         self._executors = {spec: self._executor(spec, config, compiled) for spec in _specs(compiled)}
         #: What the daemon needs of each pipeline; a reload changes them in place.
@@ -80,7 +92,8 @@ class Workshop:
         self.versions = {name: each.version for name, each in compiled.items()}
         self.inputs = {name: each.inputs for name, each in compiled.items()}
         self.executor_of = {name: (self._executors[each.spec], label(each.spec)) for name, each in compiled.items()}
-        self.on_success, self.on_failure = callbacks(config)
+        self.after_commit = after_commit(config, plans)
+        self.places = Places(self.pipelines, self._used, self._place)
 
     @property
     def executors(self) -> tuple[Executor, ...]:
@@ -90,18 +103,18 @@ class Workshop:
     def read(self) -> Project:
         """The project as its files have it now; raises ConfigError. Takes its time: not for the loop."""
         old = self._config
-        config = configuration.load(old.root, environment=old.environment, overrides=old.overrides)
+        config = configuration.reload(old)
         errors = [problem for problem in check(config) if not problem.warning]
         if errors:
             raise ConfigError.of(errors)
-        compiled = _compiled(config)
+        plans = catalogue(config)
+        compiled = _compiled(config, plans, self.pool)
         changed = [
             name
             for name, pipeline in config.pipelines.items()
             if pipeline != self.pipelines.get(name) or compiled[name].version != self.versions.get(name)
         ]
         executors, made = self._renewed(config, compiled, changed)
-        on_success, on_failure = callbacks(config)
         return Project(
             names=frozenset(config.pipelines),
             changed=[
@@ -118,7 +131,7 @@ class Workshop:
             ],
             made=made,
             at_start=[name for name in _AT_START if getattr(config, name) != getattr(old, name)],
-            install=partial(self._take_over, config, compiled, executors, on_success, on_failure),
+            install=partial(self._take_over, config, compiled, executors, after_commit(config, plans)),
         )
 
     def _renewed(
@@ -140,23 +153,36 @@ class Workshop:
         config: Config,
         compiled: Mapping[str, _Compiled],
         executors: dict[ExecutorSpec, Executor],
-        on_success: Mapping[str, Any],
-        on_failure: Mapping[str, Any],
+        hooks: Mapping[str, Mapping[str, Sequence[Hook]]],
     ) -> None:
         self._config = config
         self._executors = executors
         self._install(compiled)
-        for table, new in ((self.on_success, on_success), (self.on_failure, on_failure)):
-            table.clear()
-            table.update(new)
+        self.places.renew()
+        self.after_commit.clear()
+        self.after_commit.update(hooks)
 
     def _install(self, compiled: Mapping[str, _Compiled]) -> None:
         self._handlers.install({name: each.handler for name, each in compiled.items()})
 
     def _executor(self, spec: ExecutorSpec, config: Config, compiled: Mapping[str, _Compiled]) -> Executor:
-        users = [name for name, each in compiled.items() if each.spec == spec]
+        return self._made(spec, config, [name for name, each in compiled.items() if each.spec == spec])
+
+    def _used(self, spec: ExecutorSpec) -> Executor | None:
+        return self._executors.get(spec)
+
+    def _place(self, spec: ExecutorSpec, pipeline: str) -> Executor:
+        """An executor that no pipeline has, for a run of this one."""
+        return self._made(spec, self._config, [pipeline])
+
+    def _made(self, spec: ExecutorSpec, config: Config, pipelines: Sequence[str]) -> Executor:
         return make_executor(
-            spec, config, self._handlers, pipelines=users, on_blocked=self._on_blocked, on_link=self._on_link
+            spec,
+            config,
+            self._handlers,
+            pipelines=pipelines,
+            on_blocked=self._on_blocked,
+            on_link=partial(self._on_link, label(spec)),
         )
 
 
@@ -168,4 +194,6 @@ def label(spec: ExecutorSpec) -> str:
     """How an executor is called."""
     if spec.type == "rq":
         return f"rq({spec.queue})"
+    if spec.address:
+        return f"{spec.type}({spec.address})"
     return spec.type if spec.max_workers is None else f"{spec.type}({spec.max_workers})"

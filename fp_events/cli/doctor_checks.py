@@ -73,7 +73,7 @@ def _project(invocation: Invocation) -> Iterator[Finding]:
             where = f"{problem.where}: " if problem.where else ""
             yield Finding("project", "fail", where + problem.what, problem.mend, error.exit_code)
         return
-    yield Finding("project", "ok", f"{config.name} in {config.root}, {plural(len(config.pipelines), 'pipeline')}")
+    yield Finding("project", "ok", f"{config.name} in {config.shown}, {plural(len(config.pipelines), 'pipeline')}")
     for check in (_plans, _ledger_folder, _daemon, _broker):
         yield from _guarded(check, config)
 

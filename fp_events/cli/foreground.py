@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from . import arguments
-from .arguments import ConfigOption, FinalVarOption, InputOption, InputsOption, LevelOption, PipelineArgument
+from .arguments import (
+    AdapterOption,
+    ConfigOption,
+    ExecutorOption,
+    FinalVarOption,
+    InputOption,
+    InputsOption,
+    LevelOption,
+    PipelineArgument,
+)
 from .invocation import Invocation
 from .output import Format, FormatOption, note, safe, show_value, to_json
 from .plain import plain
 from .texts import duration, plural
 from .trigger import waiting
-
-ExecutorName = Literal["local", "threadpool", "processpool"]
 
 
 def run(
@@ -25,37 +32,42 @@ def run(
     pairs: InputOption = None,
     final_vars: FinalVarOption = None,
     settings: ConfigOption = None,
-    executor: Annotated[
-        ExecutorName | None, typer.Option("--executor", metavar="TYPE", help="local, threadpool or processpool.")
-    ] = None,
+    executor: ExecutorOption = None,
     max_workers: Annotated[int | None, typer.Option("--max-workers", min=1, help="Of the executor.")] = None,
     max_retries: Annotated[int | None, typer.Option("--max-retries", min=0, help="Attempts after the first.")] = None,
     retry_delay: Annotated[float | None, typer.Option("--retry-delay", min=0, help="Seconds between them.")] = None,
     jitter_factor: Annotated[
         float | None, typer.Option("--jitter-factor", min=0, max=1, help="Delays vary by this share.")
     ] = None,
+    with_adapter: AdapterOption = None,
     log_level: LevelOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Run a pipeline here and now, print its values; the exit code tells how it ended."""
     from fp_events import app
-    from fp_events.domain.pipeline import ExecutorSpec
+    from fp_events.domain.adapters import enabled
 
     invocation: Invocation = context.obj
     config = invocation.config()
-    with waiting(f"running {pipeline}"):
-        report = app.run_pipeline(
-            config,
-            pipeline,
-            inputs=arguments.inputs(inputs, pairs),
+    asked = arguments.executor(executor, max_workers)
+    turned = arguments.adapters(with_adapter)
+    found = config.pipelines.get(pipeline)
+    # A bar of its own takes the place of ours.
+    has_bar = found is not None and "progressbar" in enabled(found.adapters, turned or {})
+    with waiting("" if has_bar else f"running {pipeline}"):
+        call = app.Call(
+            pipeline=pipeline,
+            inputs=arguments.inputs(inputs, pairs) or {},
             final_vars=final_vars or None,
-            cfg=arguments.assignments(settings, "--config"),
-            executor=ExecutorSpec(executor, max_workers) if executor else None,
+            config=arguments.assignments(settings, "--config") or None,
+            executor=None if asked is None else app.executor_for(config, pipeline, asked),
             max_retries=max_retries,
             retry_delay=retry_delay,
             jitter_factor=jitter_factor,
+            with_adapter=turned,
             log_level=log_level,
         )
+        report = app.run_pipeline(config, call)
     values = {name: plain(value) for name, value in report.values.items()}
     if form in {Format.JSON, Format.YAML}:
         show_value(values, form=form)

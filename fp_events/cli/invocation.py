@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: The file that makes a folder a project.
 MARKER = Path("conf", "project.yml")
 
-_WITH_VALUE = frozenset({"--project", "--env"})
+_WITH_VALUE = frozenset({"--project", "--env", "--by"})
 _FLAGS = frozenset({"--debug"})
 
 
@@ -23,16 +23,29 @@ _FLAGS = frozenset({"--debug"})
 class Invocation:
     """The global options of one call."""
 
-    project: Path | None = None
+    #: A folder or a URL; None: the nearest folder upwards.
+    project: str | None = None
     environment: str | None = None
     debug: bool = False
 
     def root(self) -> Path:
-        """The project's folder. Raises UsageError where there is none."""
+        """The project's folder, to be changed. Raises UsageError where there is none on this machine."""
+        where = self.location()
+        if isinstance(where, Path):
+            return where
+        raise UsageError(f"{where} is not on this machine, and is only read", mend="change it where it is kept")
+
+    def location(self) -> Path | str:
+        """The project's folder, or its URL. Raises UsageError where there is none."""
         if self.project is not None:
-            if not (self.project / "conf").is_dir():
-                raise UsageError(f"{self.project} is no project: it has no conf/ folder", mend=_MEND)
-            return self.project.resolve()
+            from fp_events.filesystems import is_remote
+
+            folder = Path(self.project)
+            if is_remote(self.project) and not folder.is_dir():
+                return self.project
+            if not (folder / "conf").is_dir():
+                raise UsageError(f"{folder} is no project: it has no conf/ folder", mend=_MEND)
+            return folder.resolve()
         here = Path.cwd()
         for folder in (here, *here.parents):
             if (folder / MARKER).is_file():
@@ -43,7 +56,12 @@ class Invocation:
         """The project's configuration; its warnings are for `check` and `serve` to show. Raises ConfigError."""
         from fp_events import config
 
-        return config.load(self.root(), environment=self.environment, overrides=overrides or {})
+        loaded = config.load(self.location(), environment=self.environment, overrides=overrides or {})
+        if loaded.remote:
+            from .output import note
+
+            note(f"{loaded.shown} is read from its copy {loaded.root}; what is written goes to {loaded.home}")
+        return loaded
 
 
 _MEND = "make one with `fp-events init NAME`, or name its folder with --project"

@@ -14,19 +14,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from . import (
     control,
+    daemon,
     demo,
     dlq,
     doctor,
     foreground,
     graph,
     ledger,
+    migrate,
     pipelines,
     project,
     publish,
@@ -46,7 +47,7 @@ from . import (
 from .failures import report
 from .invocation import Invocation, globals_first
 
-_GLOBAL = "--project, --env, --debug and --json may stand anywhere on the line."
+_GLOBAL = "--project, --env, --by, --debug and --json may stand anywhere on the line."
 
 app = typer.Typer(
     name="fp-events",
@@ -71,12 +72,24 @@ def _version(asked: bool) -> None:
 def _globals(
     context: typer.Context,
     project: Annotated[
-        Path | None,
-        typer.Option(help="The project's folder; default: the nearest one upwards with conf/project.yml."),
+        str | None,
+        typer.Option(
+            "--project",
+            "-p",
+            metavar="FOLDER|URL",
+            help="The project's folder, archive or URL; default: the nearest folder upwards with conf/project.yml.",
+        ),
     ] = None,
     env: Annotated[
         str | None, typer.Option(envvar="FP_EVENTS_ENV", help="Lay conf/env/ENV/ over the project's settings.")
     ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            envvar="FP_EVENTS_BY",
+            help="How to reach the daemon: socket, mqtt (control topics), http (the project's own address), or a URL.",
+        ),
+    ] = "socket",
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -84,6 +97,7 @@ def _globals(
 ) -> None:
     """Data pipelines on MQTT messages."""
     context.obj = Invocation(project=project, environment=env, debug=debug)
+    daemon.by.set(by)
     _help_if_alone(context)
 
 
@@ -105,7 +119,7 @@ def _group(name: str, about: str, panel: str, commands: dict[str, Callable[..., 
 _START, _DAEMON, _RUNS, _PROJECT = "Start here", "Daemon", "Runs and state", "Project"
 
 _COMMANDS: Sequence[tuple[str, dict[str, Callable[..., Any]]]] = (
-    (_START, {"init": project.init, "demo": demo.demo, "doctor": doctor.doctor}),
+    (_START, {"init": project.init, "migrate": migrate.migrate, "demo": demo.demo, "doctor": doctor.doctor}),
     (_PROJECT, {"new": project.new, "delete": project.delete, "check": project.check, "graph": graph.graph}),
     (
         _DAEMON,

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from fp_events.app import scaffold
 from fp_events.domain.errors import ConfigError, PipelineNotFound, Problem, UsageError
 
-from . import scaffold
 from .arguments import YesOption, ask
 from .invocation import Invocation
 from .output import Format, FormatOption, note, safe, show_value
@@ -71,14 +71,14 @@ def check(
     try:
         from fp_events import app, config
 
-        loaded = config.load(invocation.root(), environment=invocation.environment)
+        loaded = config.load(invocation.location(), environment=invocation.environment)
         names = sorted(loaded.pipelines)
         problems: Sequence[Problem] = app.check(loaded)
     except ConfigError as error:
         problems = error.problems
     stopping = [problem for problem in problems if strict or not problem.warning]
     if form is Format.TABLE:
-        _show_problems(problems)
+        show_problems(problems)
         warnings = len(problems) - len([problem for problem in problems if not problem.warning])
         verdict = f"{plural(len(problems) - warnings, 'error')}, {plural(warnings, 'warning')}"
         print(f"checked {plural(len(names), 'pipeline')}: {verdict}" if names else verdict)
@@ -101,7 +101,8 @@ def show_config(
     show_value(invocation.config().show(origins=origins), form=Format.YAML if form is Format.TABLE else form)
 
 
-def _show_problems(problems: Sequence[Problem]) -> None:
+def show_problems(problems: Sequence[Problem]) -> None:
+    """Print problems on stderr, each as a sentence."""
     for problem in problems:
         kind = "warning" if problem.warning else "error"
         print(f"{kind}: {safe(str(problem))}", file=sys.stderr)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fp_events.domain.errors import UsageError
+
 from .arguments import LevelOption
 from .invocation import Invocation
 from .output import console, safe, warn
@@ -42,6 +44,8 @@ def serve(
     if log_level:
         overrides["log"] = {"level": log_level}
     config = invocation.config(overrides)
+    if watch and config.remote:
+        raise UsageError("--watch looks at files of this machine", mend="use `fp-events reload`, which looks again")
     raise typer.Exit(app.serve(config, on_ready=_announce, fail_fast=fail_fast, watch=watch))
 
 

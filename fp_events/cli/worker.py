@@ -85,13 +85,13 @@ def _queues(config: Config, asked: str | None) -> tuple[str, list[str]]:
 def _command(config: Config, *, name: str, count: int, queues: Sequence[str], level: str) -> list[str]:
     environment = ["--env", config.environment] if config.environment else []
     return [
-        *(sys.executable, "-m", "fp_events.cli", "--project", config.root, *environment, "worker", "rq"),
+        *(sys.executable, "-m", "fp_events.cli", "--project", config.source, *environment, "worker", "rq"),
         *("--name", name, "--num-workers", str(count), "--queue-names", ",".join(queues), "--log-level", level),
     ]
 
 
 def _detach(config: Config, command: Sequence[str], name: str, count: int) -> None:
-    folder = config.local_path(".fp-events", "project")
+    folder = config.state_path(".fp-events")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = folder / f"worker-{Path(name).name}.log"
     with log.open("ab") as sink:

@@ -5,7 +5,7 @@ Importing this package imports pydantic: callers do so where they first need set
 """
 
 from .connect import connect_options
-from .load import load
+from .load import load, reload
 from .project_keys import (
     ControlSettings,
     EventSettings,
@@ -16,7 +16,7 @@ from .project_keys import (
     TlsSettings,
 )
 from .result import Config
-from .secret_files import control_key
+from .secret_files import control_key, http_token
 from .units import parse_duration, parse_size
 
 __all__ = [
@@ -30,7 +30,9 @@ __all__ = [
     "TlsSettings",
     "connect_options",
     "control_key",
+    "http_token",
     "load",
     "parse_duration",
     "parse_size",
+    "reload",
 ]

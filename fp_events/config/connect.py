@@ -74,7 +74,7 @@ def _pem(config: Config, key: str, file: str | None) -> str | None:
     if file is None:
         return None
     setting = f"mqtt.tls.{key}"
-    path = config.local_path(file, setting)
+    path = config.local_path(file)
     try:
         with path.open("rb"):
             return str(path)

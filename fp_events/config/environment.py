@@ -18,8 +18,8 @@ from .values import Substituted
 PREFIX: Final = "FP_EVENTS_"
 #: Chooses the overlay; not a setting.
 ENVIRONMENT: Final = "FP_EVENTS_ENV"
-#: Variables that are no settings; the second is read by `fp_events.failpoints`.
-_OTHERS: Final = (ENVIRONMENT, "FP_EVENTS_FAILPOINT")
+#: Variables that are no settings; `fp_events.failpoints` and `fp_events.filesystems` read theirs.
+_OTHERS: Final = (ENVIRONMENT, "FP_EVENTS_FAILPOINT", "FP_EVENTS_HOME")
 _PIPELINES: Final = "PIPELINES__"
 
 

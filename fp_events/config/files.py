@@ -1,68 +1,49 @@
-"""The project's folder on any fsspec filesystem."""
+"""The project's folder."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path as LocalPath
-from typing import Any
+from pathlib import Path
 
-import fsspec  # type: ignore[import-untyped]  # it ships no types
-
-from fp_events.domain.errors import ConfigError, Problem
+from fp_events.domain.errors import Problem
+from fp_events.filesystems import folder_name
 
 from .layers import Layer
-from .urls import without_credentials
 from .yamlfile import read_yaml
 
 
 class ProjectFiles:
     """Reads the files of one project."""
 
-    def __init__(self, root: str | LocalPath) -> None:
-        text = os.fspath(root)
-        self.local = "://" not in text and "::" not in text
-        #: Absolute path, or the URL as given.
-        self.root = str(LocalPath(text).expanduser().resolve()) if self.local else text.rstrip("/")
-        try:
-            self._fs: Any
-            self._fs, self._base = fsspec.core.url_to_fs(self.root)
-        except (OSError, ValueError, ImportError) as error:
-            what = without_credentials(f"the project {self.root} cannot be opened: {error}")
-            raise ConfigError(what) from error
-        # Remote filesystems remember listings, and a reload must see what changed.
-        self._fs.invalidate_cache()
-
-    @property
-    def folder(self) -> str:
-        """The last part of the root: the folder's name, or the archive's without its ending."""
-        last = self.root.rpartition("::")[2].rstrip("/")
-        name = last.rpartition("/")[2]
-        return name.removesuffix(".zip") if "::" in self.root else name
-
-    def _path(self, relative: str) -> str:
-        return f"{self._base.rstrip('/')}/{relative}" if self._base else relative
+    def __init__(self, root: str | Path, *, source: str = "", home: Path | None = None) -> None:
+        """`source`: the URL that the folder is a copy of; `home`: where such a project keeps what it writes."""
+        self._folder = Path(root).expanduser().resolve()
+        #: Absolute path.
+        self.root = str(self._folder)
+        #: The URL, or the root itself.
+        self.source = source or self.root
+        self.home = home or self._folder
+        #: The folder's name, or the archive's without its ending.
+        self.folder = folder_name(source) if source else self._folder.name
 
     def names(self, folder: str) -> list[str]:
         """Names of what is in a folder, sorted; none if there is no such folder."""
         try:
-            paths = self._fs.ls(self._path(folder), detail=False)
-        except (FileNotFoundError, NotADirectoryError, KeyError):
+            return sorted(entry.name for entry in (self._folder / folder).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted({path.rstrip("/").rpartition("/")[2] for path in paths})
 
     def has(self, file: str) -> bool:
         """Whether a file is there."""
-        return bool(self._fs.isfile(self._path(file)))
+        return (self._folder / file).is_file()
 
     def has_folder(self, folder: str) -> bool:
         """Whether a folder is there."""
-        return bool(self._fs.isdir(self._path(folder)))
+        return (self._folder / folder).is_dir()
 
     def text(self, file: str) -> str:
         """The text of a UTF-8 file; raises OSError or UnicodeDecodeError."""
-        content: bytes = self._fs.cat_file(self._path(file))
-        return content.decode("utf-8-sig")
+        return (self._folder / file).read_bytes().decode("utf-8-sig")
 
     def layer(self, file: str, environ: Mapping[str, str], problems: list[Problem]) -> Layer:
         """The settings in a YAML file; an empty layer where there is none. Adds to `problems`."""

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from fp_events.domain.errors import ConfigError, Problem
+from fp_events.domain.errors import Problem
 from fp_events.domain.pipeline import Pipeline
+from fp_events.filesystems import without_credentials
 
 from .layers import Layer, Path, origin
 from .pipeline_keys import PipelineSettings
@@ -19,12 +20,12 @@ from .project_keys import (
     ControlSettings,
     EventSettings,
     HealthSettings,
+    HttpSettings,
     LedgerSettings,
     LogSettings,
     MqttSettings,
     ProjectSettings,
 )
-from .urls import without_credentials
 
 _REDACTED: Final = "***"
 _SECRET_NAME: Final = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private|hmac)_?key", re.I)
@@ -43,8 +44,12 @@ class Sourced:
 class Config:
     """All settings of a project, every level merged. Its `repr` holds no setting that may be secret."""
 
-    #: Absolute path, or the URL that was loaded.
+    #: Absolute path of the project's files; for a remote project, of a read-only copy.
     root: str = field(repr=False)
+    #: The URL that was loaded, which may hold credentials; the root of a project that is here.
+    source: str = field(repr=False)
+    #: Where the project keeps what it writes; the root of a project that is here.
+    home: LocalPath = field(repr=False)
     #: The overlay, as FP_EVENTS_ENV named it; empty without one.
     environment: str
     name: str
@@ -53,6 +58,7 @@ class Config:
     control: ControlSettings
     events: EventSettings
     health: HealthSettings
+    http: HttpSettings
     log: LogSettings
     pipelines: Mapping[str, Pipeline] = field(repr=False)
     warnings: tuple[Problem, ...]
@@ -81,23 +87,27 @@ class Config:
         return shown
 
     @property
+    def remote(self) -> bool:
+        """Whether the project is elsewhere, and `root` a copy."""
+        return self.source != self.root
+
+    @property
+    def shown(self) -> str:
+        """Where the project is, without credentials."""
+        return without_credentials(self.source)
+
+    @property
     def ledger_file(self) -> LocalPath | None:
-        """The ledger's absolute path; None for a ledger in memory.
+        """The ledger's absolute path; None for a ledger in memory."""
+        return None if self.ledger.file is None else self.state_path(self.ledger.file)
 
-        Raises ConfigError where it would be inside a project that is not on a local disk.
-        """
-        return None if self.ledger.file is None else self.local_path(self.ledger.file, "ledger.url")
+    def local_path(self, file: str) -> LocalPath:
+        """The absolute path of a file that a setting names relative to the project."""
+        return LocalPath(self.root, LocalPath(file).expanduser())
 
-    def local_path(self, file: str, setting: str) -> LocalPath:
-        """The absolute path of a file that a setting names relative to the project; raises ConfigError as above."""
-        path = LocalPath(file).expanduser()
-        if path.is_absolute():
-            return path
-        if "://" in self.root:
-            where = self.origin(setting)
-            what = f"{setting} is relative to the project, which is not on a local disk"
-            raise ConfigError(what, where=where, mend="give an absolute path")
-        return LocalPath(self.root, path)
+    def state_path(self, file: str) -> LocalPath:
+        """The absolute path of a file that is written; relative ones are in the project's folder, or its home."""
+        return LocalPath(self.home, LocalPath(file).expanduser())
 
 
 def _parts(path: str) -> Path:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from fp_events.domain.envelope import SHORTEST_KEY
 from fp_events.domain.errors import ConfigError
 
-from .files import ProjectFiles
 from .result import Config
 
 
 def first_line(config: Config, setting: str, file: str) -> str:
     """The first line of the file that `setting` names; raises ConfigError."""
     try:
-        if file.startswith(("/", "~")):
-            text = config.local_path(file, setting).read_text(encoding="utf-8")
-        else:
-            text = ProjectFiles(config.root).text(file)
+        text = config.local_path(file).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise unreadable(config, setting, file, error.strerror or "no such file") from error
     except UnicodeDecodeError:
@@ -29,18 +25,25 @@ def first_line(config: Config, setting: str, file: str) -> str:
 
 def control_key(config: Config) -> bytes | None:
     """The key that commands by MQTT are signed with; raises ConfigError where it cannot be read, or is too short."""
-    file = config.control.hmac_key_file
-    key = config.control.hmac_key if file is None else first_line(config, "control.hmac_key_file", file)
-    if key is None:
-        return None
-    setting = "control.hmac_key" if file is None else "control.hmac_key_file"
-    if len(key.encode()) < SHORTEST_KEY:
+    key = _long_enough(config, "control.hmac_key", config.control.hmac_key, config.control.hmac_key_file)
+    return None if key is None else key.encode()
+
+
+def http_token(config: Config) -> str | None:
+    """What commands by HTTP must bring along; raises ConfigError as above."""
+    return _long_enough(config, "http.token", config.http.token, config.http.token_file)
+
+
+def _long_enough(config: Config, name: str, given: str | None, file: str | None) -> str | None:
+    setting = name if file is None else f"{name}_file"
+    secret = given if file is None else first_line(config, setting, file)
+    if secret is not None and len(secret.encode()) < SHORTEST_KEY:
         raise ConfigError(
-            f"{setting}: the key is shorter than {SHORTEST_KEY} bytes",
+            f"{setting}: it is shorter than {SHORTEST_KEY} bytes",
             where=config.origin(setting),
             mend="make one with `openssl rand -hex 32`",
         )
-    return key.encode()
+    return secret
 
 
 def unreadable(config: Config, setting: str, file: str, reason: str) -> ConfigError:

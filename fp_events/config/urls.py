@@ -100,9 +100,3 @@ def check_redis_url(text: str) -> None:
 def ledger_file(url: str) -> str | None:
     """The file in a checked ledger URL, relative or absolute; None for a ledger in memory."""
     return url.removeprefix(_SQLITE) if url.startswith(_SQLITE) else None
-
-
-def without_credentials(text: str) -> str:
-    """`text` with ``user:password@`` in any URL of it replaced."""
-    # Up to the last '@': a password may hold whatever its writer forgot to escape.
-    return re.sub(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)\S*@", r"\1***@", text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from .message import Confirmation, ConnectionStatus, Delivery, Publication
+from .message import Confirmation, ConnectionStatus, Delivery, Publication, Subscription
 from .records import (
     Batch,
     Committed,
@@ -52,6 +52,12 @@ class Transport(Protocol):
 
     async def connected(self) -> None:
         """Wait until there is a connection with all subscriptions made."""
+
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Have these subscriptions and no others from now on: at once where there is a connection, else on the next.
+
+        Those that stay as they are stay untouched. `status` says what the broker has granted.
+        """
 
     def status(self) -> ConnectionStatus:
         """What is known now."""
@@ -162,8 +168,16 @@ class Plan(Protocol):
         """External inputs by name; True where the plan cannot run without."""
 
     @property
+    def validators(self) -> Mapping[str, Callable[[Any], Any]]:
+        """By input, as far as its annotation describes fields: from what came in to that; raises InputInvalid."""
+
+    @property
     def outputs(self) -> Sequence[str]:
         """The names that `execute` returns values of."""
+
+    @property
+    def uses_broker(self) -> bool:
+        """Some node asks the broker, or publishes, while the plan runs; see `EXCHANGE`."""
 
     @property
     def is_async(self) -> bool:

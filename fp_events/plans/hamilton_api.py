@@ -103,6 +103,7 @@ def load_extensions_for(imported: str, names: tuple[str, ...]) -> None:
         if wants_loaders and imported.startswith("hamilton.function_modifiers"):
             for extension in _EXTENSIONS:
                 _load_extension(extension)
+            importlib.import_module("fp_events.plans.mqtt_adapters")
         return
     for extension, library in _EXTENSIONS.items():
         if library == top:

@@ -17,6 +17,7 @@ from .selection import Selection
 from .source import Style
 from .trace import Recorder
 from .typed import validators_of
+from .using import uses_broker
 from .variants import Variants
 
 
@@ -33,6 +34,7 @@ class CompiledPlan:
         self.is_async = is_async(selection)
         self.has_sync_nodes = has_sync_nodes(selection)
         self.validators = validators_of(selection)
+        self.uses_broker = uses_broker(selection)
         self.is_marked = selection.is_marked
         self._concurrent = self.is_async and is_concurrent(selection)
         self._variants = Variants(selection, self._style(), concurrent=self._concurrent)

@@ -20,6 +20,9 @@ class Formats(Protocol):
     def values_encoder(self, names: Sequence[str]) -> Callable[[Mapping[str, Any], Mapping[str, bytes]], bytes]:
         """From a plan's outputs, and the JSON of some of them, to JSON for `runs show`; never raises."""
 
+    def decode_request(self, data: bytes) -> dict[str, Any]:
+        """What a command, a schedule or a call asked of a run, as it was stored or handed over."""
+
     def encode_state(self, values: dict[str, Any]) -> bytes:
         """State to keep."""
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from fp_events.domain.adapters import RUNNING, Running
 from fp_events.domain.errors import InputInvalid, Rejected
+from fp_events.domain.exchange import EXCHANGE
 from fp_events.domain.hooks import Hooks
 from fp_events.domain.inputs import Mapper, compile_inputs
 from fp_events.domain.mapping import scope_of
@@ -21,6 +22,7 @@ from fp_events.domain.run import Attempt, AttemptResult, Ended
 from fp_events.domain.schedule import scheduled_inputs
 from fp_events.domain.templates import TemplateError, parse
 
+from .exchanging import Retained, RunExchange, saved
 from .failures import failure_of
 from .formats import Formats
 from .outputs import CompiledOutput
@@ -55,7 +57,7 @@ class _Compiled:
     outputs: tuple[CompiledOutput, ...]
     #: Some output's topic needs more than captures.
     needs_scope: bool
-    #: Its adapters are told which attempt runs, and may say which trace results belong to.
+    #: Adapters, loaders and savers are told which attempt runs, and may say which trace results belong to.
     is_adapted: bool
     #: By input, as far as annotations describe fields.
     validators: Mapping[str, Callable[[Any], Any]]
@@ -108,11 +110,12 @@ class PipelineHandler:
         commands: str = "",
         hooks: Hooks | None = None,
         adapters: Callable[[Mapping[str, bool]], Sequence[Any]] = lambda _asked: (),
+        retained: Retained = lambda _topic, _timeout: None,
     ) -> None:
         """`result_topic`: where a node's value goes that names no topic. Without `publishes` nothing goes anywhere.
 
         `commands`: how topics begin that no message may choose for a result. `adapters`: those of a run that turns
-        some on and off.
+        some on and off. `retained` asks the broker for a topic's retained message.
         """
         self._pipeline = pipeline
         self._plans = plans
@@ -121,12 +124,13 @@ class PipelineHandler:
         self._publishes = publishes
         self._commands = commands
         self._hooks = hooks or Hooks()
+        self._retained = retained
         # Thousands of triggers may differ in nothing but their topics.
         decoders = {format_: formats.decoder(format_) for format_ in {each.format for each in pipeline.triggers}}
         self._decoders = tuple(decoders[trigger.format] for trigger in pipeline.triggers)
         self._adapters = adapters
         found = adapters({})
-        self._default = self._compile(self._plan(found), pipeline.final_vars, found)
+        self._default = self._compile(plans.plan(pipeline, adapters=found), pipeline.final_vars, found)
         #: Takes the place of `_ready` on a loop, where hooks or resources may await.
         self._hooks_wait: Callable[[Attempt], Awaitable[_Ready]] | None = None
         #: Some node of the plan awaits.
@@ -139,7 +143,7 @@ class PipelineHandler:
         try:
             compiled, inputs, scope = self._ready(attempt)
             if compiled.is_adapted:
-                self._announce(attempt, compiled)
+                self._announce(attempt, compiled, scope)
             values = compiled.plan.execute(inputs)
             return self._returned(attempt, compiled, values, scope, started_at, started)
         except BaseException as error:  # noqa: BLE001 - a plan's SystemExit must not end a worker
@@ -153,7 +157,7 @@ class PipelineHandler:
             ready = self._ready(attempt) if self._hooks_wait is None else await self._hooks_wait(attempt)
             compiled, inputs, scope = ready
             if compiled.is_adapted:
-                self._announce(attempt, compiled)
+                self._announce(attempt, compiled, scope)
             plan = compiled.plan
             values = await plan.execute_async(inputs) if plan.is_async else plan.execute(inputs)
             return self._returned(attempt, compiled, values, scope, started_at, started)
@@ -161,11 +165,6 @@ class PipelineHandler:
             raise
         except BaseException as error:  # noqa: BLE001 - see `handle`
             return self._failed(attempt, compiled, error, started_at, started)
-
-    def _plan(self, adapters: Sequence[Any], **given: Any) -> Plan:
-        if adapters:
-            given["adapters"] = adapters
-        return self._plans.plan(self._pipeline, **given)
 
     def _compile(self, plan: Plan, asked: Sequence[str], adapters: Sequence[Any]) -> _Compiled:
         pipeline = self._pipeline
@@ -195,7 +194,7 @@ class PipelineHandler:
             mappers=_mappers(pipeline.triggers, wanted, base, validators),
             outputs=outputs,
             needs_scope=any(output.needs_scope for output in outputs),
-            is_adapted=bool(adapters),
+            is_adapted=bool(adapters) or plan.uses_broker,
             validators=validators,
             encode_values=self._formats.values_encoder(shown),
         )
@@ -227,7 +226,7 @@ class PipelineHandler:
         if request.get("final_vars") or request.get("config") or request.get("with_adapter"):
             final_vars, config = request.get("final_vars"), request.get("config")
             adapters = self._adapters(request.get("with_adapter") or {})
-            plan = self._plan(adapters, final_vars=final_vars, config=config)
+            plan = self._plans.plan(self._pipeline, final_vars=final_vars, config=config, adapters=adapters)
             compiled = self._compile(plan, final_vars or self._pipeline.final_vars, adapters)
         inputs = dict(compiled.base)
         scope: dict[str, Any] = {}
@@ -248,8 +247,8 @@ class PipelineHandler:
         self._add_state(attempt, compiled, inputs)
         return compiled, inputs, self._scope(attempt, scope)
 
-    def _announce(self, attempt: Attempt, compiled: _Compiled) -> None:
-        """Tell adapters, in this attempt's context, what runs."""
+    def _announce(self, attempt: Attempt, compiled: _Compiled, scope: dict[str, Any] | None) -> None:
+        """Tell adapters, loaders and savers, in this attempt's context, what runs."""
         message = attempt.message
         trace = None if message is None else message.properties.user_value("traceparent")
         RUNNING.set(
@@ -262,6 +261,10 @@ class PipelineHandler:
                 traceparent=trace or "",
             )
         )
+        if compiled.plan.uses_broker:
+            filled = self._scope(attempt, dict(attempt.captures)) if scope is None else scope
+            facts = (("pipeline", self._pipeline.name), ("version", compiled.version))
+            EXCHANGE.set(RunExchange(attempt, self._formats, self._retained, filled, facts, commands=self._commands))
 
     def _payload(self, attempt: Attempt, message: Message) -> Any:
         assert attempt.trigger is not None
@@ -312,6 +315,8 @@ class PipelineHandler:
             if text is not None:
                 known[output.node] = text
         if compiled.is_adapted:
+            if compiled.plan.uses_broker:
+                publications += saved(len(publications))
             publications = [_traced(publication) for publication in publications]
         state = None
         if self._pipeline.state:

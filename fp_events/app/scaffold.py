@@ -17,9 +17,12 @@ def project_name(folder: Path) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower()).strip("-")[:64] or "project"
 
 
-def init_project(folder: Path, *, force: bool) -> Sequence[Path]:
-    """Write a project that runs at once; the files made. With `force` a folder may hold files, which stay."""
-    name = project_name(folder)
+def init_project(folder: Path, *, force: bool, name: str | None = None) -> Sequence[Path]:
+    """Write a project that runs at once; the files made. With `force` a folder may hold files, which stay.
+
+    `name`: default: the folder's.
+    """
+    name = name or project_name(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", mend="name a folder that does not exist yet")
     if folder.is_dir() and any(folder.iterdir()) and not force:
@@ -71,7 +74,7 @@ def check_name(name: str) -> None:
 
 
 def _templates() -> Traversable:
-    return resources.files("fp_events.cli") / "templates"
+    return resources.files("fp_events.app") / "templates"
 
 
 def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:

@@ -1,0 +1,275 @@
+"""Runs in this process: no broker, no ledger; the same plans, executors and retries as the daemon's."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from uuid_utils import uuid7
+
+from fp_events.domain.errors import UsageError
+from fp_events.domain.observation import RunRecord
+from fp_events.domain.pipeline import ExecutorSpec, Pipeline
+from fp_events.domain.ports import Handler, Plan
+from fp_events.domain.retry import RetryPolicy, decide
+from fp_events.domain.run import Attempt, AttemptResult, Cause, Ended, Failure, Outcome, PlanRef
+from fp_events.observe.logging import configure
+
+from .building import callbacks, catalogue, handler_loader, make_executor, pipeline_of, spec_of
+from .stations import Station
+from .values import JsonValues, Values
+
+if TYPE_CHECKING:
+    from fp_events.config import Config
+
+Callback = Callable[[RunRecord], Any]
+
+#: Executors whose runs share this process with the caller.
+IN_PROCESS = ("local", "threadpool")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One run, and what it does differently from its pipeline; None: as configured."""
+
+    pipeline: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    final_vars: Sequence[str] | None = None
+    config: Mapping[str, Any] | None = None
+    executor: ExecutorSpec | None = None
+    #: On, off, or settings such as ``{"recompute": ["node"]}``.
+    cache: bool | Mapping[str, Any] | None = None
+    #: Adapter -> whether it is used.
+    with_adapter: Mapping[str, bool] | None = None
+    #: Hamilton's lifecycle adapters, as objects: for executors in this process.
+    adapters: Sequence[Any] = ()
+    max_retries: int | None = None
+    #: Seconds.
+    retry_delay: float | None = None
+    jitter_factor: float | None = None
+    #: Names of exceptions; see `RetryPolicy`.
+    retry_exceptions: Sequence[str] | None = None
+    #: Seconds per attempt.
+    timeout: float | None = None
+    log_level: str | None = None
+    #: In the place of the pipeline's own.
+    on_success: Callback | None = None
+    on_failure: Callback | None = None
+
+    def request(self) -> dict[str, Any]:
+        """What the run's handler is asked for beyond its pipeline's settings."""
+        asked = {
+            "inputs": dict(self.inputs),
+            "final_vars": self.final_vars and list(self.final_vars),
+            "config": self.config and dict(self.config),
+        }
+        given = {"cache": self.cache, "with_adapter": self.with_adapter}
+        return {name: value for name, value in asked.items() if value} | {
+            name: value for name, value in given.items() if value is not None
+        }
+
+    def policy(self, policy: RetryPolicy) -> RetryPolicy:
+        """The pipeline's retries as this run has them."""
+        given = {
+            "max_retries": self.max_retries,
+            "retry_delay": self.retry_delay,
+            "jitter_factor": self.jitter_factor,
+            "retry_exceptions": None if self.retry_exceptions is None else tuple(self.retry_exceptions),
+        }
+        chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return replace(policy, **chosen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """How a run in this process ended."""
+
+    run_id: str
+    pipeline: str
+    outcome: Outcome
+    #: The outputs by name.
+    values: Mapping[str, Any]
+    failure: Failure | None
+    #: Seconds, waits between attempts included.
+    duration: float
+    attempts: int
+    version: str
+    #: Aware, UTC.
+    started_at: datetime
+    #: JSON list of what happened to the nodes of the last attempt; None where that was not followed.
+    nodes: bytes | None = None
+
+
+class Calls:
+    """Runs pipelines of one configuration on one event loop, and keeps plans and executors between runs."""
+
+    def __init__(self, config: Config, values: Values | None = None, *, logs: bool = True) -> None:
+        """`values`: how inputs and outputs travel to the executors and back; default: as JSON.
+
+        `logs`: this process logs as the configuration says; else only a call's own `log_level` changes anything.
+        """
+        self._config = config
+        self._values = values or JsonValues()
+        self._logs = logs
+        self.plans = catalogue(config)
+        self._stations: dict[ExecutorSpec, Station] = {}
+        #: Handlers of single runs, which have adapters of their own.
+        self._single: dict[PlanRef, Handler] = {}
+        self._shared = handler_loader(config, self.plans, publishes=False, formats=self._values.here)
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._rng = Random()  # noqa: S311 - jitter, not cryptography
+
+    def plan(self, call: Call) -> Plan:
+        """The plan of a call. Raises PipelineNotFound, ConfigError, and UsageError for an unknown input or node."""
+        plan: Plan = self.plans.plan(
+            pipeline_of(self._config, call.pipeline), final_vars=call.final_vars, config=call.config
+        )
+        for given in call.inputs:
+            if given not in plan.inputs:
+                near = get_close_matches(given, plan.inputs, n=1)
+                mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(plan.inputs) or 'none'}"
+                raise UsageError(f"pipeline '{call.pipeline}' has no input '{given}'", mend=mend)
+        return plan
+
+    async def run(self, call: Call) -> RunReport:
+        """Run once, retries included. Raises what `plan` raises; how the run ended is in the report."""
+        pipeline = pipeline_of(self._config, call.pipeline)
+        if self._logs or call.log_level:
+            configure(call.log_level or pipeline.log_level or self._config.log.level, self._config.log.format)
+        # Compiled before anything starts: what is wrong with the code is an error of its own.
+        plan = self.plan(call)
+        spec = call.executor or spec_of(pipeline, plan)
+        run_id = str(uuid7())
+        ref = self._ref(call, pipeline, spec, run_id)
+        station = await self._station(spec, pipeline.name)
+        request = self._values.sent(call.request(), spec.type)
+        attempt = Attempt(
+            run_id=run_id,
+            number=1,
+            plan=ref,
+            request=request,
+            timeout=pipeline.timeout if call.timeout is None else call.timeout,
+        )
+        self._running += 1
+        self._idle.clear()
+        try:
+            report = await self._attempts(station, attempt, call.policy(pipeline.retry), pipeline)
+        finally:
+            self._single.pop(ref, None)
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+        await self._call_back(call, pipeline, report)
+        return report
+
+    async def retire(self) -> None:
+        """Wait for what runs, then stop the executors."""
+        try:
+            await self._idle.wait()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Stop the executors; what runs is cancelled."""
+        stations, self._stations = list(self._stations.values()), {}
+        for station in stations:
+            await station.close()
+
+    def _ref(self, call: Call, pipeline: Pipeline, spec: ExecutorSpec, run_id: str) -> PlanRef:
+        if not call.adapters:
+            return PlanRef(pipeline.name)
+        if spec.type not in IN_PROCESS:
+            raise UsageError(
+                f"adapters are objects of this process, and executor '{spec.type}' runs elsewhere",
+                where=f"pipeline {pipeline.name}",
+                mend="run it with executor 'local' or 'threadpool', or configure the adapter in `with_adapter`",
+            )
+        ref = PlanRef(pipeline.name, run_id)
+        load = handler_loader(
+            self._config, self.plans, publishes=False, formats=self._values.here, adapters=tuple(call.adapters)
+        )
+        self._single[ref] = load(ref)
+        return ref
+
+    def _load(self, ref: PlanRef) -> Handler:
+        return self._single.get(ref) or self._shared(ref)
+
+    async def _station(self, spec: ExecutorSpec, pipeline: str) -> Station:
+        station = self._stations.get(spec)
+        if station is None:
+            executor = make_executor(
+                spec,
+                self._config,
+                self._load,
+                pipelines=[pipeline],
+                publishes=False,
+                values=self._values.elsewhere,
+            )
+            station = self._stations[spec] = Station(executor)
+        await station.started()
+        return station
+
+    async def _attempts(self, station: Station, attempt: Attempt, policy: RetryPolicy, pipeline: Pipeline) -> RunReport:
+        started_at, started = datetime.now(UTC), time.monotonic()
+        while True:
+            result = await station.attempt(attempt)
+            left = None if pipeline.deadline is None else started + pipeline.deadline - time.monotonic()
+            decision = decide(policy, result, retries=attempt.number - 1, time_left=left, rng=self._rng)
+            if decision.outcome is not None:
+                return RunReport(
+                    run_id=attempt.run_id,
+                    pipeline=pipeline.name,
+                    outcome=decision.outcome,
+                    values=self._outputs(result),
+                    failure=result.failure,
+                    duration=time.monotonic() - started,
+                    attempts=attempt.number,
+                    version=result.version,
+                    started_at=started_at,
+                    nodes=getattr(result, "nodes", None),
+                )
+            await asyncio.sleep(decision.delay)
+            attempt = replace(attempt, number=attempt.number + 1)
+
+    def _outputs(self, result: AttemptResult) -> Mapping[str, Any]:
+        if result.ended is not Ended.RETURNED or result.values is None:
+            return {}
+        return self._values.received(result.values, self.plans.module)
+
+    async def _call_back(self, call: Call, pipeline: Pipeline, report: RunReport) -> None:
+        on_success, on_failure = callbacks(self._config)
+        if report.outcome is Outcome.SUCCEEDED:
+            callback = call.on_success or on_success.get(pipeline.name)
+        else:
+            callback = call.on_failure or on_failure.get(pipeline.name)
+        if callback is None:
+            return
+        answer = await asyncio.to_thread(callback, self._record(report))
+        if inspect.isawaitable(answer):
+            await answer
+
+    def _record(self, report: RunReport) -> RunRecord:
+        return RunRecord(
+            run_id=report.run_id,
+            pipeline=report.pipeline,
+            outcome=report.outcome,
+            cause=Cause.CALL,
+            trigger="",
+            key=None,
+            attempt=report.attempts,
+            version=report.version,
+            created_at=report.started_at,
+            finished_at=datetime.now(UTC),
+            duration=report.duration,
+            failure=report.failure,
+            values=self._values.shown(report.values) if report.outcome is Outcome.SUCCEEDED else None,
+        )

@@ -1,0 +1,154 @@
+"""What a call of the facade says about one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypedDict, get_args, get_type_hints
+
+from fp_events.app.calling import Call, Callback
+from fp_events.domain.durations import parse_duration
+from fp_events.domain.errors import UsageError
+from fp_events.domain.pipeline import ExecutorSpec
+
+
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of `Project.run`; they mean what the fields of `RunConfig` mean."""
+
+    inputs: Mapping[str, Any] | None
+    final_vars: Sequence[str] | None
+    config: Mapping[str, Any] | RunConfig | None
+    executor: str | Mapping[str, Any] | ExecutorSpec | None
+    cache: bool | Mapping[str, Any] | None
+    with_adapter: Mapping[str, bool] | None
+    adapters: Sequence[Any]
+    max_retries: int | None
+    retry_delay: float | str | None
+    jitter_factor: float | None
+    retry_exceptions: Sequence[str | type[BaseException]] | None
+    timeout: float | str | None
+    log_level: str | None
+    reload: bool
+    on_success: Callback | None
+    on_failure: Callback | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Settings of one run, above those of its pipeline; None: as the pipeline has them."""
+
+    #: By name; any Python objects under an executor of this process.
+    inputs: Mapping[str, Any] | None = None
+    #: Nodes to compute.
+    final_vars: Sequence[str] | None = None
+    #: For Hamilton's `@config.when`, laid over `run.config`.
+    config: Mapping[str, Any] | None = None
+    #: ``"threadpool"``, or ``{"type": "processpool", "max_workers": 4}``.
+    executor: str | Mapping[str, Any] | ExecutorSpec | None = None
+    #: On, off, or ``{"recompute": ["node"]}``.
+    cache: bool | Mapping[str, Any] | None = None
+    #: Adapter of the configuration -> whether it is used.
+    with_adapter: Mapping[str, bool] | None = None
+    #: Hamilton's lifecycle adapters, as objects; for executors of this process.
+    adapters: Sequence[Any] = ()
+    max_retries: int | None = None
+    #: Seconds, or text such as ``"1m"``.
+    retry_delay: float | str | None = None
+    jitter_factor: float | None = None
+    #: Classes or names of exceptions that are worth another attempt.
+    retry_exceptions: Sequence[str | type[BaseException]] | None = None
+    #: Seconds per attempt, or text such as ``"1m"``.
+    timeout: float | str | None = None
+    log_level: str | None = None
+    #: Look at the project's files again before the run.
+    reload: bool = False
+    #: Functions of a `RunRecord`, in the place of the pipeline's own.
+    on_success: Callback | None = field(default=None, compare=False)
+    on_failure: Callback | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, run_config: RunConfig | None, options: RunOptions) -> RunConfig:
+        """One of both: options go before `run_config`. Raises UsageError for what neither knows."""
+        given: dict[str, Any] = dict(options)
+        if isinstance(given.get("config"), RunConfig):
+            if run_config is not None:
+                raise UsageError("config and run_config are both a RunConfig", mend="give one of them")
+            run_config = given.pop("config")
+        known = {each.name for each in fields(cls)}
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise UsageError(f"there is no option '{unknown[0]}'", mend=f"there are {', '.join(sorted(known))}")
+        return replace(run_config or cls(), **{name: value for name, value in given.items() if value is not None})
+
+    def call(self, pipeline: str, adapters: Sequence[Any] = ()) -> Call:
+        """The run as this process executes it. `adapters`: those of the project. Raises UsageError."""
+        return Call(
+            pipeline=pipeline,
+            inputs=dict(self.inputs or {}),
+            final_vars=self.final_vars,
+            config=self.config,
+            executor=executor_spec(self.executor),
+            cache=self.cache,
+            with_adapter=self.with_adapter,
+            adapters=(*adapters, *self.adapters),
+            max_retries=self.max_retries,
+            retry_delay=seconds("retry_delay", self.retry_delay),
+            jitter_factor=self.jitter_factor,
+            retry_exceptions=_names(self.retry_exceptions),
+            timeout=seconds("timeout", self.timeout),
+            log_level=self.log_level,
+            on_success=self.on_success,
+            on_failure=self.on_failure,
+        )
+
+    def request(self) -> dict[str, Any]:
+        """The same for a daemon. Raises UsageError for what only this process can do."""
+        for name in ("adapters", "retry_exceptions", "on_success", "on_failure", "reload"):
+            if getattr(self, name):
+                raise UsageError(f"{name} cannot be sent to a daemon", mend="use `run`, or configure it")
+        spec = executor_spec(self.executor)
+        given = {
+            "inputs": None if self.inputs is None else dict(self.inputs),
+            "final_vars": None if self.final_vars is None else list(self.final_vars),
+            "config": None if self.config is None else dict(self.config),
+            "executor": None if spec is None else spec.type,
+            "cache": self.cache,
+            "with_adapter": None if self.with_adapter is None else dict(self.with_adapter),
+            "max_retries": self.max_retries,
+            "retry_delay": seconds("retry_delay", self.retry_delay),
+            "jitter_factor": self.jitter_factor,
+            "timeout": seconds("timeout", self.timeout),
+            "log_level": self.log_level,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def executor_spec(given: str | Mapping[str, Any] | ExecutorSpec | None) -> ExecutorSpec | None:
+    """The executor that was named. Raises UsageError."""
+    if given is None or isinstance(given, ExecutorSpec):
+        return given
+    settings = {"type": given} if isinstance(given, str) else dict(given)
+    types = get_args(get_type_hints(ExecutorSpec)["type"])
+    if settings.get("type") not in types:
+        raise UsageError(f"there is no executor '{settings.get('type')}'", mend=f"there are {', '.join(types)}")
+    known = [each.name for each in fields(ExecutorSpec)]
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"an executor has no setting '{name}'", mend=f"it has {', '.join(known)}")
+    return ExecutorSpec(**settings)
+
+
+def seconds(name: str, value: float | str | None) -> float | None:
+    """A duration as the domain has it. Raises UsageError."""
+    if value is None:
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise UsageError(f"{name} {value!r} is no duration", mend="give seconds, or text such as '90s'") from None
+
+
+def _names(given: Sequence[str | type[BaseException]] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    return tuple(each if isinstance(each, str) else f"{each.__module__}.{each.__qualname__}" for each in given)
