@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 from fp_events.domain.errors import ConfigError, Problem
+from fp_events.tasks.registry import tasks_of
+from fp_events.tasks.task import Task
 
 from .guards import Caching
 from .hamilton_api import hamilton, silenced
 from .loading import LOCK, Generation, public_name, public_text
 from .marking import prepared
 from .placing import placed
+from .tasks import task_nodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +111,9 @@ def _resolve(generation: Generation, module: ModuleType, config: dict[str, Any],
 
     Does what Hamilton's `create_function_graph` does, function by function, to know whose fault an error is.
     """
+    tasks = tasks_of(vars(module))
+    if tasks:
+        return _tasks(generation, tasks, config, caching)
     found = _Resolved()
     origin: dict[str, FunctionType] = {}
     problems: list[Problem] = []
@@ -139,6 +145,18 @@ def _resolve(generation: Generation, module: ModuleType, config: dict[str, Any],
     if problems:
         raise ConfigError.of(problems)
     return found
+
+
+def _tasks(
+    generation: Generation, tasks: Sequence[Task], config: dict[str, Any], caching: Caching | None
+) -> _Resolved:
+    """The tasks of a module that has any; its functions are theirs to call, and no nodes."""
+
+    def where(task: Task) -> str:
+        return where_of(generation, (inspect.unwrap(task.func),)) or task.where
+
+    made = task_nodes(tasks, config, caching, where=where, name_type=type_name)
+    return _Resolved(nodes=made.nodes, replaced=made.replaced, marked=made.marked, conditional=made.conditional)
 
 
 def _unresolved(name: str, function: FunctionType, error: Exception, where: str) -> Problem:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from fp_events.domain.marks import SKIPPED
 
 from .guards import Skip
+
+#: The attribute of a function that is told of skipped arguments by SKIPPED itself, and decides what that means.
+TAKES_SKIPPED: Final = "__fp_events_takes_skipped__"
 
 
 def skippable(nodes: Mapping[str, Any], order: Sequence[str], conditional: Collection[str]) -> frozenset[str]:
@@ -23,7 +26,14 @@ def skippable(nodes: Mapping[str, Any], order: Sequence[str], conditional: Colle
 
 def needed(node: Any) -> list[str]:
     """What a node is skipped without: all that it takes but for parameters that may be None."""
+    if takes_skipped(node):
+        return []
     return [name for name, (kind, _) in node.input_types.items() if not takes_none(kind)]
+
+
+def takes_skipped(node: Any) -> bool:
+    """Whether the node's function is given SKIPPED for what was skipped."""
+    return hasattr(node.callable, TAKES_SKIPPED)
 
 
 def takes_none(hint: Any) -> bool:
@@ -52,7 +62,7 @@ def unless_skipped(call: Any, node: Any, may_skip: Collection[str]) -> Any:
         for name, value in arguments.items():
             if name in collected:
                 arguments[name] = _gathered(value, collected[name])
-            elif value is SKIPPED:
+            elif value is SKIPPED and not takes_skipped(node):
                 if name in lethal:
                     return SKIPPED
                 arguments[name] = None

@@ -16,7 +16,7 @@ from fp_events.domain.marks import SKIPPED
 from .awaiting import may_await, returns_coroutine
 from .guards import Skip
 from .selection import Selection
-from .skipping import needed
+from .skipping import needed, takes_skipped
 from .unwrapping import arguments_of, call_of
 
 _numbers = itertools.count(1)
@@ -124,7 +124,7 @@ class _Node:
         may_skip = self._selection.may_skip
         fatal = [name for name in needed(self._node) if name in may_skip]
         taken = {name: places[name] for name in self._node.input_types if name in places}
-        for name in taken.keys() & may_skip - set(fatal):
+        for name in () if takes_skipped(self._node) else taken.keys() & may_skip - set(fatal):
             taken[name] = f"(None if {places[name]} is SKIPPED else {places[name]})"
         call = self._call(taken, recorder)
         self._expression = f"await {call}" if self._is_coroutine else call

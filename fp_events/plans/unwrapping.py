@@ -13,6 +13,8 @@ from functools import partial
 from types import FunctionType
 from typing import Any
 
+from .tasks import RENAMING
+
 _PARAMETERIZED = "parameterize.expand_node.<locals>.replacement_function"
 _PARAMETERIZED_WITH = {
     "upstream_dependencies",
@@ -44,7 +46,11 @@ def call_of(
     if taken:
         return f"{taken} else f{number}({arguments_of(function, arguments)})"
     for level in range(10):
-        inner = _parameterized(function, arguments, f"k{number}_{level}_", bind) or _generated(function, arguments)
+        inner = (
+            _parameterized(function, arguments, f"k{number}_{level}_", bind)
+            or _generated(function, arguments)
+            or _renamed(function, arguments)
+        )
         if inner is None:
             break
         function, arguments = inner
@@ -115,6 +121,14 @@ def _generated(wrapper: Any, given: Mapping[str, str]) -> tuple[Any, dict[str, s
     function, decorator = _closure(wrapper, "fn"), _closure(wrapper, "self")
     is_whole = wrapper.__code__.co_flags & _COROUTINE == 0 and getattr(decorator, "fill_with", None) is None
     return (function, dict(given)) if callable(function) and is_whole else None
+
+
+def _renamed(wrapper: Any, given: Mapping[str, str]) -> tuple[Any, dict[str, str]] | None:
+    """The function of a task, and its arguments under the names of its parameters."""
+    if not isinstance(wrapper, FunctionType) or wrapper.__code__ is not RENAMING:
+        return None
+    names = _closure(wrapper, "renamed")
+    return _closure(wrapper, "func"), {names[name]: place for name, place in given.items()}
 
 
 #: inspect.CO_COROUTINE.

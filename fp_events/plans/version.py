@@ -13,12 +13,15 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import Any
 
 from fp_events.domain.marks import Marks, NodeCache, NodeRetry, OfInputs, marks_of
+from fp_events.tasks.binding import Binding
+from fp_events.tasks.condition import Condition
+from fp_events.tasks.task import Task
 
 from .guards import is_guard
 from .loading import Generation, public_text
 from .selection import Selection
 
-_MARKS = (Marks, NodeCache, NodeRetry, OfInputs)
+_MARKS = (Marks, NodeCache, NodeRetry, OfInputs, Condition)
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
 
 
@@ -157,6 +160,10 @@ class _Fingerprint:
         kind = type(value)
         if isinstance(value, _MARKS):
             return [_fields(value)]
+        if isinstance(value, Task):
+            return [value.func, value.when, value.retry, value.timeout, value.cached]
+        if isinstance(value, Binding):
+            return [value.upstream, value.may_be_none, dict(value.inputs)]
         self.text(f"value {public_text(kind.__module__)}.{kind.__qualname__}")
         if isinstance(value, enum.Enum):
             return [value.name, value.value]

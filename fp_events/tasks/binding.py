@@ -54,6 +54,11 @@ class Binding:
         """It takes what ran of its upstream tasks, however many that are."""
         return self.variadic or len(self.parameters) < len(self.upstream)
 
+    @property
+    def may_be_none(self) -> tuple[str, ...]:
+        """Parameters that get None where their task was skipped."""
+        return tuple(each.name for each in self.parameters if may_be_none(self.hints.get(each.name, Any)))
+
     def arguments(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]] | None:
         """Arguments by position and by name, out of values by task and by input; None where the task is skipped.
 

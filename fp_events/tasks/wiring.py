@@ -19,6 +19,8 @@ class Wiring:
     bindings: Mapping[str, Binding]
     #: Parameters that no edge fills, by name; True where some task cannot do without.
     inputs: Mapping[str, bool]
+    #: Tasks that need not run: those with a condition, and what waits for one of them.
+    may_skip: frozenset[str]
 
     def downstream(self) -> dict[str, list[str]]:
         """Task -> the tasks that wait for it."""
@@ -49,7 +51,7 @@ def wire(tasks: Iterable[Task], *, where: Callable[[Task], str] = lambda task: t
         bindings[task.name] = bind(task, by_name.keys(), may_skip, where=where(task))
         for name, required in bindings[task.name].inputs.items():
             inputs[name] = required or inputs.get(name, False)
-    return Wiring(bindings=bindings, inputs=inputs)
+    return Wiring(bindings=bindings, inputs=inputs, may_skip=frozenset(may_skip))
 
 
 def _by_name(tasks: Iterable[Task], where: Callable[[Task], str]) -> dict[str, Task]:
