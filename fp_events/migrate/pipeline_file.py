@@ -1,0 +1,135 @@
+"""``conf/pipelines/<name>.yml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+from .adapters_block import adapter_block, one_adapter
+from .blocks import New, Old, is_empty
+from .layouts import OldPipeline, OldProject
+from .modules import Module
+from .reading import OldFile
+from .report import Judge, Kind, Migration
+from .rewriting import Rewriting, Rewritten
+from .run_block import run_block
+from .schedule_block import schedule_block, shared_schedule
+
+#: The environment whose settings become the pipeline's own; others become overlays.
+_MAIN: Final = ("prod", "production", "default", "dev")
+
+
+class PipelineFile:
+    """One pipeline on its way: its settings, and its module."""
+
+    def __init__(self, found: OldProject, pipeline: OldPipeline, migration: Migration, judge: Judge) -> None:
+        self._found = found
+        self._pipeline = pipeline
+        self._migration = migration
+        self._judge = judge
+        self.new = New(f"conf/pipelines/{pipeline.name}.yml", "pipeline", judge)
+        #: Environment -> what is different there.
+        self.overlays: dict[str, New] = {}
+        text = (found.root / pipeline.module).read_text(encoding="utf-8") if pipeline.module else ""
+        self.module = Module(pipeline.module or "", text)
+
+    def translate(self, local: set[str]) -> Rewritten:
+        """Fill `new` and `overlays`; the module's new text. `local` are the modules of ``pipelines/``."""
+        runs, rest = self._old_blocks()
+        params = rest.take("params") or rest.take("func") or {}
+        rest.drop("h_params", "hamilton_func_params", "name")
+        settings = {"params": params if isinstance(params, Mapping) else {}}
+        main = next(iter(runs.values()), None)
+        for name in ("inputs", "config"):
+            given = main.left.get(name) if main is not None else None
+            settings[name] = given if isinstance(given, Mapping) else {}
+        rewriting = Rewriting(self.module, settings, self._migration, rest.file.name if rest.path == () else "")
+        done = rewriting.run(local)
+        for index, (environment, run) in enumerate(runs.items()):
+            new = self.new if index == 0 else New(_overlay(environment, self._pipeline), "pipeline", self._judge)
+            self._filled(run, "inputs", run.take("inputs"), new, ("run", "inputs"))
+            run_block(run, new)
+            if index:
+                for name, on in (self.new.get(("run", "with_adapter")) or {}).items():
+                    if on and new.get(("run", "with_adapter", name)) is None:
+                        new.set(("run", "with_adapter", name), False)
+                self.overlays[environment] = new
+        left = {name: value for name, value in settings["params"].items() if name not in done.moved}
+        self._filled(rest, "params", {**left, **done.flat}, self.new, ("params",), flat=done.flat)
+        self._others(rest)
+        return done
+
+    def _old_blocks(self) -> tuple[dict[str, Old], Old]:
+        """The ``run`` blocks by environment, the main one first, and all else."""
+        if self._pipeline.file is not None:
+            rest = Old(self._migration, self._pipeline.file)
+            return {"": rest.block("run")}, rest
+        shared = self._found.shared.get("pipeline")
+        if shared is None:
+            empty = Old(self._migration, OldFile(self._pipeline.module or self._pipeline.old_name))
+            return {}, empty
+        name = self._pipeline.old_name
+        found: dict[str, Old] = {}
+        run = shared.data.get("run")
+        for first, block in (run if isinstance(run, Mapping) else {}).items():
+            for second, inner in (block if isinstance(block, Mapping) else {}).items():
+                # `run.<pipeline>.<environment>`; the templates had it the other way round.
+                if name in (first, second):
+                    environment = str(second if first == name else first)
+                    found[environment] = Old(self._migration, shared, ("run", str(first), str(second)), inner or {})
+        order = [environment for environment in _MAIN if environment in found]
+        order += [environment for environment in found if environment not in order]
+        params = shared.data.get("params")
+        own = params.get(name) if isinstance(params, Mapping) else None
+        rest = Old(self._migration, shared, ("params", name), {"params": own or {}})
+        return {environment: found[environment] for environment in order}, rest
+
+    def _filled(
+        self, old: Old, key: str, given: Any, new: New, path: tuple[str, ...], flat: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the values that a function takes; the others are refused here, and were ignored there."""
+        if is_empty(given) or not isinstance(given, Mapping):
+            return
+        kept = {}
+        config = new.get(("run", "config")) or {}
+        for name, value in given.items():
+            if self._pipeline.module and self.module.broken is None and not self.module.takes(str(name)):
+                who = "a function computes it" if str(name) in self.module.functions else "no function takes it"
+                self._migration.tell(Kind.DROPPED, old.where(key), f"{old.key(key)}.{name}", value, note=who)
+            elif name in config:
+                note = "`run.config` has it too, and wins"
+                self._migration.tell(Kind.DROPPED, old.where(key), f"{old.key(key)}.{name}", value, note=note)
+            else:
+                kept[name] = value
+                if isinstance(value, date):
+                    note = "YAML 1.2 has no dates: the function is given text"
+                    shown = f"{'.'.join(path)}.{name}: {value.isoformat()!r}"
+                    self._migration.tell(Kind.MEANING, old.where(key), f"{old.key(key)}.{name}", value, shown, note)
+        if kept:
+            new.set(path, kept)
+        if self._pipeline.file is None and kept and not flat:
+            shown = f"{new.file}: {'.'.join(path)}"
+            self._migration.tell(Kind.CHANGED, old.where(key), old.key(key), given, shown)
+
+    def _others(self, rest: Old) -> None:
+        """Schedule, adapters, tracker."""
+        scheduler, tracker = self._found.shared.get("scheduler"), self._found.shared.get("tracker")
+        name = self._pipeline.old_name
+        if self._pipeline.file is not None:
+            schedule_block(rest.block("schedule"), self.new)
+            adapter_block(rest.block("adapter"), self.new)
+            one_adapter(rest.block("tracker"), "hamilton_tracker", self.new)
+            rest.end()
+        if scheduler is not None and isinstance(scheduler.data.get("pipeline"), Mapping):
+            block = scheduler.data["pipeline"].get(name)
+            if block:
+                shared_schedule(Old(self._migration, scheduler, ("pipeline", name), block), self.new)
+        if tracker is not None and isinstance(tracker.data.get("pipeline"), Mapping):
+            block = tracker.data["pipeline"].get(name)
+            if block:
+                one_adapter(Old(self._migration, tracker, ("pipeline", name), block), "hamilton_tracker", self.new)
+
+
+def _overlay(environment: str, pipeline: OldPipeline) -> str:
+    return f"conf/env/{environment}/pipelines/{pipeline.name}.yml"
