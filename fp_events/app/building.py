@@ -23,6 +23,7 @@ from fp_events.runtime.resources import Pool
 
 from .adapting import adapter_problems, adapters_of, hide_password
 from .hooking import make_handler, opening
+from .link import retained
 from .places import missing_extra
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ def handler_loader(
                 topic,
                 publishes=publishes,
                 commands=names.control.removesuffix("+"),
+                retained=partial(retained, config),
                 adapters=adapters_of(config, pipeline, in_foreground=not publishes),
             )
             made[ref.pipeline] = handler

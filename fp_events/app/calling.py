@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,15 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from uuid_utils import uuid7
 
-from fp_events.domain.errors import UsageError
-from fp_events.domain.observation import RunRecord
+from fp_events.domain.errors import FpEventsError, UsageError
+from fp_events.domain.hooks import Hook
+from fp_events.domain.observation import RetryRecord, RunRecord
 from fp_events.domain.pipeline import ExecutorSpec, Pipeline
 from fp_events.domain.ports import Handler, Plan
 from fp_events.domain.retry import RetryPolicy, decide
 from fp_events.domain.run import Attempt, AttemptResult, Cause, Ended, Failure, Outcome, PlanRef
 from fp_events.observe.logging import configure
+from fp_events.runtime.callbacks import Callbacks, Record
+from fp_events.runtime.failures import failure_of, line_of
+from fp_events.runtime.resources import Pool
 
-from .building import callbacks, catalogue, handler_loader, make_executor, pipeline_of, spec_of
+from .building import catalogue, handler_loader, make_executor, pipeline_of, spec_of
+from .hooking import after_commit
+from .link import publish
 from .stations import Station
 from .values import JsonValues, Values
 
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
     from fp_events.config import Config
 
 Callback = Callable[[RunRecord], Any]
+
+_log = logging.getLogger("fp_events.hooks")
 
 #: Executors whose runs share this process with the caller.
 IN_PROCESS = ("local", "threadpool")
@@ -122,7 +131,10 @@ class Calls:
         self._stations: dict[ExecutorSpec, Station] = {}
         #: Handlers of single runs, which have adapters of their own.
         self._single: dict[PlanRef, Handler] = {}
-        self._shared = handler_loader(config, self.plans, publishes=False, formats=self._values.here)
+        self._pool = Pool()
+        self._hooks: Mapping[str, Mapping[str, Sequence[Hook]]] | None = None
+        self._callbacks = Callbacks({}, lambda *_: None)
+        self._shared = handler_loader(config, self.plans, publishes=False, formats=self._values.here, pool=self._pool)
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -179,10 +191,12 @@ class Calls:
             await self.close()
 
     async def close(self) -> None:
-        """Stop the executors; what runs is cancelled."""
+        """Stop the executors, close resources; what runs is cancelled."""
         stations, self._stations = list(self._stations.values()), {}
         for station in stations:
             await station.close()
+        self._callbacks.close()
+        await self._pool.close()
 
     def _ref(self, call: Call, pipeline: Pipeline, spec: ExecutorSpec, run_id: str) -> PlanRef:
         if not call.adapters:
@@ -195,7 +209,12 @@ class Calls:
             )
         ref = PlanRef(pipeline.name, run_id)
         load = handler_loader(
-            self._config, self.plans, publishes=False, formats=self._values.here, adapters=tuple(call.adapters)
+            self._config,
+            self.plans,
+            publishes=False,
+            formats=self._values.here,
+            adapters=tuple(call.adapters),
+            pool=self._pool,
         )
         self._single[ref] = load(ref)
         return ref
@@ -222,6 +241,8 @@ class Calls:
         started_at, started = datetime.now(UTC), time.monotonic()
         while True:
             result = await station.attempt(attempt)
+            if result.publications:
+                result = await self._published(result)
             left = None if pipeline.deadline is None else started + pipeline.deadline - time.monotonic()
             decision = decide(policy, result, retries=attempt.number - 1, time_left=left, rng=self._rng)
             if decision.outcome is not None:
@@ -237,8 +258,18 @@ class Calls:
                     started_at=started_at,
                     nodes=getattr(result, "nodes", None),
                 )
+            for hook in self._after_commit().get(pipeline.name, {}).get("on_retry", ()):
+                await self._tell(hook, _retry_record(attempt, result, decision.delay))
             await asyncio.sleep(decision.delay)
             attempt = replace(attempt, number=attempt.number + 1)
+
+    async def _published(self, result: AttemptResult) -> AttemptResult:
+        """The result, once the broker has what savers of the attempt gave; a failure where it cannot have it."""
+        try:
+            await publish(self._config, result.publications)
+        except FpEventsError as error:
+            return replace(result, ended=Ended.RAISED, values=None, publications=(), failure=failure_of(error))
+        return result
 
     def _outputs(self, result: AttemptResult) -> Mapping[str, Any]:
         if result.ended is not Ended.RETURNED or result.values is None:
@@ -246,16 +277,26 @@ class Calls:
         return self._values.received(result.values, self.plans.module)
 
     async def _call_back(self, call: Call, pipeline: Pipeline, report: RunReport) -> None:
-        on_success, on_failure = callbacks(self._config)
-        if report.outcome is Outcome.SUCCEEDED:
-            callback = call.on_success or on_success.get(pipeline.name)
-        else:
-            callback = call.on_failure or on_failure.get(pipeline.name)
-        if callback is None:
-            return
-        answer = await asyncio.to_thread(callback, self._record(report))
-        if inspect.isawaitable(answer):
-            await answer
+        succeeded = report.outcome is Outcome.SUCCEEDED
+        kind, given = ("on_success", call.on_success) if succeeded else ("on_failure", call.on_failure)
+        hooks = self._after_commit().get(pipeline.name, {})
+        own = hooks.get(kind, ()) if given is None else (_hook(kind, given),)
+        for hook in (*hooks.get("after_run", ()), *own):
+            await self._tell(hook, self._record(report))
+
+    async def _tell(self, hook: Hook, record: Record) -> None:
+        """Call what is called after a commit: what it raises is told, and changes nothing."""
+        try:
+            await self._callbacks.call(hook, record)
+        except Exception as error:  # noqa: BLE001 - users' code raises anything
+            _log.warning(
+                "%s %s (%s): %s", hook.kind, hook.text, line_of(hook, error), f"{type(error).__name__}: {error}"
+            )
+
+    def _after_commit(self) -> Mapping[str, Mapping[str, Sequence[Hook]]]:
+        if self._hooks is None:
+            self._hooks = after_commit(self._config, self.plans)
+        return self._hooks
 
     def _record(self, report: RunReport) -> RunRecord:
         return RunRecord(
@@ -273,3 +314,18 @@ class Calls:
             failure=report.failure,
             values=self._values.shown(report.values) if report.outcome is Outcome.SUCCEEDED else None,
         )
+
+
+def _retry_record(attempt: Attempt, result: AttemptResult, delay: float) -> RetryRecord:
+    return RetryRecord(
+        run_id=attempt.run_id,
+        pipeline=attempt.plan.pipeline,
+        attempt=attempt.number,
+        failure=result.failure,
+        delay=delay,
+    )
+
+
+def _hook(kind: str, call: Callback) -> Hook:
+    name = getattr(call, "__qualname__", type(call).__name__)
+    return Hook(kind=kind, text=name, call=call, is_async=inspect.iscoroutinefunction(call))

@@ -88,3 +88,12 @@ class Hooks:
     def after_commit(self) -> Mapping[str, Sequence[Hook]]:
         """Those that the daemon calls, by kind."""
         return {kind: self.by_kind[kind] for kind in AFTER_COMMIT if self.by_kind.get(kind)}
+
+
+class HookFailed(Exception):
+    """Carries what a hook raised in an attempt out of whatever called it."""
+
+    def __init__(self, hook: Hook, cause: BaseException) -> None:
+        super().__init__(hook.text)
+        self.hook = hook
+        self.cause = cause

@@ -1,19 +1,21 @@
-"""`on_success` and `on_failure`: users' functions, called after the outcome is durable."""
+"""Users' functions that are called once an outcome, or a retry, is durable."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
-from fp_events.domain.observation import RunRecord
+from fp_events.domain.hooks import Hook
+from fp_events.domain.observation import RetryRecord, RunRecord
 from fp_events.domain.run import Outcome
 
-Callback = Callable[[RunRecord], Any]
+Record = RunRecord | RetryRecord
+#: Pipeline -> kind -> hooks, in the order of their calls.
+Hooks = Mapping[str, Mapping[str, Sequence[Hook]]]
 
 #: Calls that wait; more are dropped and counted, since a slow callback must not hold memory without bound.
 QUEUE = 10_000
@@ -22,30 +24,40 @@ QUEUE = 10_000
 class Callbacks:
     """Calls them one after another, sync ones on a thread; what they raise is counted and told, nothing else."""
 
-    def __init__(
-        self,
-        on_success: Mapping[str, Callback],
-        on_failure: Mapping[str, Callback],
-        on_error: Callable[[RunRecord, BaseException], None],
-    ) -> None:
-        self._on_success = on_success
-        self._on_failure = on_failure
+    def __init__(self, hooks: Hooks, on_error: Callable[[Hook, Record, BaseException], None]) -> None:
+        """`hooks` may be changed in place."""
+        self._hooks = hooks
         self._on_error = on_error
-        self._waiting: asyncio.Queue[tuple[Callback, RunRecord]] = asyncio.Queue(QUEUE)
+        self._waiting: asyncio.Queue[tuple[Hook, Record]] = asyncio.Queue(QUEUE)
         self._thread = _Thread()
+        #: Since the start of the daemon.
+        self.called = 0
         self.errors = 0
         self.dropped = 0
 
     def observe(self, record: RunRecord) -> None:
         """An Observer."""
-        table = self._on_success if record.outcome is Outcome.SUCCEEDED else self._on_failure
-        callback = table.get(record.pipeline)
-        if callback is None:
+        hooks = self._hooks.get(record.pipeline)
+        if hooks is None:
             return
-        try:
-            self._waiting.put_nowait((callback, record))
-        except asyncio.QueueFull:
-            self.dropped += 1
+        outcome = "on_success" if record.outcome is Outcome.SUCCEEDED else "on_failure"
+        for kind in ("after_run", outcome):
+            self._put(hooks.get(kind, ()), record)
+
+    def observe_retry(self, record: RetryRecord) -> None:
+        """The same for attempts that another one follows."""
+        hooks = self._hooks.get(record.pipeline)
+        if hooks is not None:
+            self._put(hooks.get("on_retry", ()), record)
+
+    def shown(self) -> dict[str, int]:
+        """What `status` shows."""
+        return {
+            "called": self.called,
+            "waiting": self._waiting.qsize(),
+            "errors": self.errors,
+            "dropped": self.dropped,
+        }
 
     async def emptied(self) -> None:
         """Wait until all that was observed has been called."""
@@ -55,28 +67,44 @@ class Callbacks:
         """Call for ever."""
         try:
             while True:
-                callback, record = await self._waiting.get()
+                hook, record = await self._waiting.get()
                 try:
-                    if inspect.iscoroutinefunction(callback):
-                        await callback(record)
-                    else:
-                        await self._thread.call(callback, record)
+                    await self.call(hook, record)
                 except Exception as error:  # noqa: BLE001 - users' code raises anything
                     self.errors += 1
-                    self._on_error(record, error)
+                    self._on_error(hook, record, error)
+                self.called += 1
                 self._waiting.task_done()
         finally:
-            self._thread.stop()
+            self.close()
+
+    async def call(self, hook: Hook, record: Record) -> None:
+        """Call one, and wait for its end; raises what it raises."""
+        if hook.is_async:
+            await hook.call(record)
+        else:
+            await self._thread.call(hook.call, record)
+
+    def close(self) -> None:
+        """End the thread, after what it calls now."""
+        self._thread.stop()
+
+    def _put(self, hooks: Sequence[Hook], record: Record) -> None:
+        for hook in hooks:
+            try:
+                self._waiting.put_nowait((hook, record))
+            except asyncio.QueueFull:
+                self.dropped += 1
 
 
 class _Thread:
     """A daemon thread: a callback that hangs must not keep the process from ending."""
 
     def __init__(self) -> None:
-        self._calls: SimpleQueue[tuple[Callback, RunRecord, asyncio.Future[None]] | None] = SimpleQueue()
+        self._calls: SimpleQueue[tuple[Callable[..., Any], Record, asyncio.Future[None]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def call(self, callback: Callback, record: RunRecord) -> None:
+    async def call(self, callback: Callable[..., Any], record: Record) -> None:
         """Call, and wait for the end."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 
+from fp_events.domain.hooks import Hook
 from fp_events.domain.run import Failure
 
 #: Lines of a traceback that are kept, from its end.
@@ -21,6 +22,14 @@ def failure_of(error: BaseException, *, node: str = "") -> Failure:
         node=node,
         traceback="".join(lines[-TRACEBACK_LINES:]),
     )
+
+
+def line_of(hook: Hook, error: BaseException) -> str:
+    """``file:line`` of the hook's module that the error came through last; of its `def` where it did not."""
+    file = hook.where.rpartition(":")[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename.endswith(f"/{file}")]
+    return f"{file}:{lines[-1]}" if file and lines else hook.where or hook.text
 
 
 def _name(cls: type) -> str:

@@ -44,7 +44,7 @@ class PlanSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiled:
+class Compiled:
     """A plan with what belongs to its inputs and outputs."""
 
     plan: Plan
@@ -82,7 +82,7 @@ def _mappers(
 
 
 #: A plan, its inputs, and the scope of topic templates; None: the captures are enough.
-_Ready = tuple[_Compiled, dict[str, Any], dict[str, Any] | None]
+Ready = tuple[Compiled, dict[str, Any], dict[str, Any] | None]
 
 
 def _traced(publication: Publication) -> Publication:
@@ -132,7 +132,7 @@ class PipelineHandler:
         found = adapters({})
         self._default = self._compile(plans.plan(pipeline, adapters=found), pipeline.final_vars, found)
         #: Takes the place of `_ready` on a loop, where hooks or resources may await.
-        self._hooks_wait: Callable[[Attempt], Awaitable[_Ready]] | None = None
+        self._hooks_wait: Callable[[Attempt], Awaitable[Ready]] | None = None
         #: Some node of the plan awaits.
         self.is_async = self._default.plan.is_async
 
@@ -166,7 +166,7 @@ class PipelineHandler:
         except BaseException as error:  # noqa: BLE001 - see `handle`
             return self._failed(attempt, compiled, error, started_at, started)
 
-    def _compile(self, plan: Plan, asked: Sequence[str], adapters: Sequence[Any]) -> _Compiled:
+    def _compile(self, plan: Plan, asked: Sequence[str], adapters: Sequence[Any]) -> Compiled:
         pipeline = self._pipeline
         wanted = frozenset(plan.inputs)
         resources = self._hooks.resources
@@ -186,7 +186,7 @@ class PipelineHandler:
         shown = tuple(
             name for name in plan.outputs if (name not in pipeline.state or name in asked) and name not in resources
         )
-        return _Compiled(
+        return Compiled(
             plan=plan,
             version=plan.ref.version,
             wanted=wanted,
@@ -199,7 +199,7 @@ class PipelineHandler:
             encode_values=self._formats.values_encoder(shown),
         )
 
-    def _ready(self, attempt: Attempt) -> _Ready:
+    def _ready(self, attempt: Attempt) -> Ready:
         """What is needed to execute an attempt's plan."""
         message, compiled = attempt.message, self._default
         if message is None or attempt.trigger is None or attempt.request:
@@ -214,7 +214,7 @@ class PipelineHandler:
         scope = self._scope(attempt, scope_of(payload, message, attempt.captures)) if compiled.needs_scope else None
         return compiled, inputs, scope
 
-    def _asked(self, attempt: Attempt, unpacked: Unpacked | None = None) -> _Ready:
+    def _asked(self, attempt: Attempt, unpacked: Unpacked | None = None) -> Ready:
         """The same for a run that a command asked for, or the calendar: command > map > run.inputs > params.
 
         `unpacked`: what message hooks made of the message; what they give stands between command and map.
@@ -247,7 +247,7 @@ class PipelineHandler:
         self._add_state(attempt, compiled, inputs)
         return compiled, inputs, self._scope(attempt, scope)
 
-    def _announce(self, attempt: Attempt, compiled: _Compiled, scope: dict[str, Any] | None) -> None:
+    def _announce(self, attempt: Attempt, compiled: Compiled, scope: dict[str, Any] | None) -> None:
         """Tell adapters, loaders and savers, in this attempt's context, what runs."""
         message = attempt.message
         trace = None if message is None else message.properties.user_value("traceparent")
@@ -273,7 +273,7 @@ class PipelineHandler:
     def _scope(self, attempt: Attempt, scope: dict[str, Any]) -> dict[str, Any]:
         return {**scope, "pipeline": self._pipeline.name, "key": attempt.key or ""}
 
-    def _add_state(self, attempt: Attempt, compiled: _Compiled, inputs: dict[str, Any]) -> None:
+    def _add_state(self, attempt: Attempt, compiled: Compiled, inputs: dict[str, Any]) -> None:
         if self._pipeline.state and attempt.state is not None:
             state = self._formats.decode_state(attempt.state)
             inputs.update(
@@ -293,7 +293,7 @@ class PipelineHandler:
     def _returned(
         self,
         attempt: Attempt,
-        compiled: _Compiled,
+        compiled: Compiled,
         values: dict[str, Any],
         scope: dict[str, Any] | None,
         started_at: datetime,
@@ -336,7 +336,7 @@ class PipelineHandler:
     def _failed(
         self,
         attempt: Attempt,
-        compiled: _Compiled,
+        compiled: Compiled,
         error: BaseException,
         started_at: datetime,
         started: float,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from fp_events.domain.health import Watcher
+from fp_events.domain.hooks import Hook
 from fp_events.domain.message import ConnectionStatus
 from fp_events.domain.observation import Observer, RetryRecord
 from fp_events.domain.pipeline import Pipeline
@@ -19,7 +20,9 @@ from fp_events.domain.schedule import Schedule
 from .formats import Formats
 from .guard import ControlRules
 from .limits import Limits
+from .listening import HttpAnswer, Listener
 from .names import Names
+from .placing import Places
 from .reloading import Project
 from .router import Router
 from .settlement import EventStatus
@@ -57,6 +60,8 @@ class ServiceOptions:
     executors: Sequence[Executor]
     #: Pipeline -> its executor, and how that is called.
     executor_of: MutableMapping[str, tuple[Executor, str]]
+    #: Makes executors that single runs ask for; None: none may.
+    places: Places | None = None
     #: Pipeline -> version of its plan, and the inputs it knows.
     versions: MutableMapping[str, str]
     inputs: MutableMapping[str, frozenset[str]]
@@ -72,10 +77,15 @@ class ServiceOptions:
     #: None: no control by MQTT. Else pipelines with the inputs that `run` may give (None: all).
     control: Mapping[str, frozenset[str] | None] | None
     control_rules: ControlRules = field(default_factory=ControlRules)
-    on_success: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    on_failure: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    #: Pipeline -> users' functions that are called after commits, by kind.
+    hooks: Mapping[str, Mapping[str, Sequence[Hook]]] = field(default_factory=dict)
+    #: Closes what the pipelines have opened, once no executor runs any more.
+    close_resources: Callable[[], Awaitable[None]] | None = None
     observers: tuple[Observer, ...] = ()
     retry_observers: tuple[Callable[[RetryRecord], None], ...] = ()
+    #: Has a door answer by HTTP what is asked with this token; None: no commands by HTTP.
+    http: Callable[[HttpAnswer], Listener] | None = None
+    http_token: str = field(default="", repr=False)
     #: Tell supervisors how the daemon is.
     watchers: tuple[Watcher, ...] = ()
     #: Reads what the project's files say of schedules now; None: what `pipelines` say. Raises ConfigError.

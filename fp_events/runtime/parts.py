@@ -8,7 +8,7 @@ from typing import Any
 
 from fp_events.domain.message import ConnectionStatus, Delivery
 from fp_events.domain.ports import Transport
-from fp_events.domain.records import Opened
+from fp_events.domain.records import Batch, Opened
 
 from .audit import Audit
 from .callbacks import Callbacks
@@ -18,12 +18,15 @@ from .destinations import describer
 from .direct import DirectIntake
 from .health import DaemonHealth
 from .housekeeping import Housekeeping
+from .http_door import HttpDoor
 from .intake import SESSION, Intake
 from .lane import Lane
+from .listening import Listener
 from .live import LiveDaemon
 from .mqtt_door import MqttDoor
 from .options import ServiceOptions
 from .pausing import restore
+from .placing import Placing
 from .publisher import Publisher
 from .pulse import LoopPulse, WriterPulse
 from .received_ids import StoredIds
@@ -37,6 +40,9 @@ from .status import StatusBoard
 from .teller import Teller
 from .timers import Timers
 from .unsaved import Unsaved
+
+#: Setting of the ledger: `sent_at` of the newest signed request that was taken.
+ANSWERED = "control_answered_until"
 
 Role = Callable[[], Coroutine[Any, Any, None]]
 
@@ -55,10 +61,13 @@ class Parts:
     callbacks: Callbacks
     timers: Timers
     runner: Runner
+    placing: Placing
     intake: Intake
     housekeeping: Housekeeping
     socket: SocketDoor
     door: MqttDoor
+    #: Where commands are taken by HTTP.
+    http: Listener | None
     board: StatusBoard
     scheduler: Scheduler
     reloader: Reloader
@@ -79,6 +88,7 @@ class Parts:
             "publisher": self.publisher.run,
             "intake": self.intake.run,
             "states": self.runner.load_states,
+            "other executors": self.placing.run,
             "timers": self.timers.run,
             "schedules": self.scheduler.run,
             "reload": self.reloader.run,
@@ -113,9 +123,11 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
     transport = o.transport(router, routers.stale(opened, router), connection_changed, received_ids)
     unsaved = Unsaved(transport, teller.publication_refused)
     publisher = Publisher(o.ledger, committer, transport, limits=o.limits, on_refused=teller.publication_refused)
-    callbacks = Callbacks(o.on_success, o.on_failure, teller.callback_failed)
+    callbacks = Callbacks(o.hooks, teller.callback_failed)
     timers = Timers()
     runner = _runner(o, committer, publisher, unsaved, callbacks, timers)
+    placing = Placing(o.places, runner.collect)
+    runner.place_by(placing.submit)
     restore(runner.lanes.values(), opened.settings)
     intake = Intake(
         transport=transport,
@@ -133,7 +145,7 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
     scheduler = Scheduler(
         ledger=o.ledger, pipelines=o.pipelines, committer=committer, runner=runner, log=o.log, clock=o.clock
     )
-    reloader = _reloader(o, runner, routers, intake, direct, scheduler)
+    reloader = _reloader(o, runner, routers, committer, transport, intake, direct, scheduler)
     live = LiveDaemon(
         o,
         committer=committer,
@@ -150,13 +162,17 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         names=o.names,
         table=table,
         allow=o.control or {},
+        executors=lambda: o.places.types if o.places is not None else (),
         reply=publisher.tell,
         rules=o.control_rules,
         audit=audit,
+        answered_until=int(opened.settings.get(ANSWERED, b"0")),
+        remember=lambda until: committer.commit(Batch(settings={ANSWERED: str(until).encode()})),
     )
     board.add("control", lambda: {"mqtt": o.control is not None, "answered": door.answered, "refused": door.refused})
     board.add("schedules", scheduler.shown)
     board.add("reload", reloader.shown)
+    board.add("hooks", callbacks.shown)
     loop, writer = LoopPulse(board.activity), WriterPulse(o.ledger)
     board.add("loop", loop.shown)
     board.add("ledger_writer", writer.shown)
@@ -170,9 +186,11 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         callbacks=callbacks,
         timers=timers,
         runner=runner,
+        placing=placing,
         intake=intake,
         housekeeping=housekeeping,
         socket=SocketDoor(socket_path(o.folder), table, audit),
+        http=None if o.http is None else o.http(HttpDoor(o.http_token, table, audit).answer),
         door=door,
         board=board,
         scheduler=scheduler,
@@ -182,8 +200,8 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         writer=writer,
         health=DaemonHealth(
             ledger=o.ledger,
-            connections=[(transport, list(router.served))]
-            + ([(direct.transport, list(routers.direct.served))] if direct is not None else []),
+            connections=[(transport, lambda: router.served)]
+            + ([(direct.transport, lambda: routers.direct.served)] if direct is not None else []),
             board=board,
             writer=writer,
         ),
@@ -194,6 +212,8 @@ def _reloader(
     o: ServiceOptions,
     runner: Runner,
     routers: Routers,
+    committer: Committer,
+    transport: Transport,
     intake: Intake,
     direct: DirectIntake | None,
     scheduler: Scheduler,
@@ -203,7 +223,13 @@ def _reloader(
         if direct is not None:
             direct.renew()
 
-    return Reloader(o, runner=runner, routers=(routers.main, routers.direct), renew=renew, schedule=scheduler.sync)
+    async def subscribe() -> None:
+        await committer.commit(Batch(settings=routers.settings()))
+        await transport.subscribe(routers.main.subscriptions)
+        if direct is not None:
+            await direct.transport.subscribe(routers.direct.subscriptions)
+
+    return Reloader(o, runner=runner, routers=routers, renew=renew, subscribe=subscribe, schedule=scheduler.sync)
 
 
 def _direct(
@@ -239,7 +265,7 @@ def _runner(
         protocol=o.protocol,
         events=o.events,
         observers=(*o.observers, callbacks.observe),
-        retry_observers=o.retry_observers,
+        retry_observers=(*o.retry_observers, callbacks.observe_retry),
     )
     return Runner(
         [Lane(pipeline, o.executor_of[name][0]) for name, pipeline in o.pipelines.items()],

@@ -133,6 +133,10 @@ class Lease:
         found = self._pool.of_process(resource)
         return found.get() if found.is_open else await on_thread(found.get)
 
+    def __del__(self) -> None:
+        # A handler that was made and never took the place of its predecessor.
+        self.retire()
+
     def retire(self) -> None:
         """The handler has been replaced."""
         with self._lock:

@@ -56,6 +56,8 @@ class Service:
             with anyio.CancelScope(shield=True):
                 for executor in o.executors:
                     await executor.close(0.0)
+                if o.close_resources is not None:
+                    await o.close_resources()
                 await o.ledger.close()
 
     async def _serve(self, opened: Opened, roles: anyio.abc.TaskGroup) -> bool:
@@ -70,6 +72,8 @@ class Service:
         await parts.socket.open()
         parts.loop.start()
         try:
+            if parts.http is not None:
+                await parts.http.open()
             for watcher in o.watchers:
                 await watcher.open(parts.health)
             for name, role in self._roles(opened, found).items():
@@ -85,6 +89,8 @@ class Service:
             with anyio.CancelScope(shield=True):
                 for watcher in o.watchers:
                     await watcher.close()
+                if parts.http is not None:
+                    await parts.http.close()
                 await parts.socket.close()
 
     def _roles(self, opened: Opened, found: Recovered) -> dict[str, Role]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fp_events.domain.errors import BrokerUnavailable
+from fp_events.domain.hooks import Hook
 from fp_events.domain.message import ConnectionStatus, Publication
 
+from .failures import line_of
 from .options import Log
 from .recovery import Recovered
 
@@ -43,10 +45,15 @@ class Teller:
         self.refused += 1
         self._log.warning("publication_refused", topic=publication.topic, event_id=publication.event_id, reason=reason)
 
-    def callback_failed(self, record: Any, error: BaseException) -> None:
-        """A user's `on_success` or `on_failure` raised."""
+    def callback_failed(self, hook: Hook, record: Any, error: BaseException) -> None:
+        """A user's function raised that is called after a commit."""
         self._log.warning(
-            "callback_failed", pipeline=record.pipeline, run_id=record.run_id, error=f"{type(error).__name__}: {error}"
+            "callback_failed",
+            pipeline=record.pipeline,
+            run_id=record.run_id,
+            hook=f"{hook.kind} {hook.text}",
+            at=line_of(hook, error),
+            error=f"{type(error).__name__}: {error}",
         )
 
     def recovered(self, found: Recovered) -> None:
