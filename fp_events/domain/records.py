@@ -97,6 +97,8 @@ class AttemptFacts:
     started_at: datetime
     #: Seconds.
     duration: float
+    #: What happened to each node, as `encode_nodes` writes it; None where that was not noted, and in listings.
+    nodes: bytes | None = None
 
 
 @value
@@ -135,6 +137,8 @@ class Finish:
     facts: AttemptFacts | None = None
     #: JSON of the outputs.
     values: bytes | None = None
+    #: What happened to each node in an attempt that succeeded; as in `AttemptFacts`.
+    nodes: bytes | None = None
     state: StateWrite | None = None
     #: What becomes outbox rows: results and the dead letter.
     publications: tuple[Publication, ...] = ()
@@ -256,6 +260,8 @@ class StoredRun:
     message: Message | None
     #: Failed attempts, oldest first; only the last one in listings.
     attempts: tuple[StoredAttempt, ...]
+    #: What happened to each node in the attempt that succeeded; None in listings, and where that was not noted.
+    nodes: bytes | None = None
 
 
 @value

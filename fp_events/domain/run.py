@@ -158,6 +158,8 @@ class AttemptResult:
     #: The key's new encoded state; None where the pipeline keeps none.
     state: bytes | None = None
     failure: Failure | None = None
+    #: What happened to each node, as `encode_nodes` writes it; None where that was not noted.
+    nodes: bytes | None = None
     #: The attempt timed out or was cancelled, but its thread runs on; a `Released` follows when it returns.
     abandoned: bool = False
 

@@ -16,6 +16,7 @@ from fp_events.domain.records import (
     Opened,
     RetentionPolicy,
     RunQuery,
+    StoredAttempt,
     StoredPublication,
     StoredRun,
     StoredState,
@@ -105,7 +106,10 @@ class MemoryLedger:
     async def runs(self, query: RunQuery) -> Sequence[StoredRun]:
         """As Ledger.runs."""
         found = (row.run for row in reversed(self._now.runs.values()) if _matches(row.run, query))
-        return [replace(run, message=None, attempts=run.attempts[-1:]) for run in found][: query.limit]
+        return [
+            replace(run, message=None, nodes=None, attempts=tuple(map(_without_nodes, run.attempts[-1:])))
+            for run in found
+        ][: query.limit]
 
     async def run(self, run_id: str) -> StoredRun | None:
         """As Ledger.run. Raises UsageError where several ids begin with `run_id`."""
@@ -204,6 +208,10 @@ class MemoryLedger:
 
 def _finished_before(run: StoredRun, moment: datetime) -> bool:
     return run.finished_at is not None and run.finished_at < moment
+
+
+def _without_nodes(attempt: StoredAttempt) -> StoredAttempt:
+    return replace(attempt, facts=replace(attempt.facts, nodes=None))
 
 
 def _matches(run: StoredRun, query: RunQuery) -> bool:

@@ -249,6 +249,7 @@ class Tables:
             duration=finish.duration,
             version=finish.version,
             values=finish.values,
+            nodes=finish.nodes,
         )
         if finish.facts is not None:
             self._add_attempt(row, finish.attempt, finish.facts)
@@ -288,6 +289,7 @@ class Tables:
             finished_at=None,
             duration=0.0,
             values=None,
+            nodes=None,
         )
         return True
 

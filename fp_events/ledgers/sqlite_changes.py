@@ -57,6 +57,7 @@ _REOPENED = (
     "DELETE FROM ended_runs WHERE seq",
 )
 _ATTEMPTS = insert("attempts", "run_seq number ended version started_at duration failure", "INSERT OR REPLACE")
+_TRACES = insert("traces", "run_seq number nodes", "INSERT OR REPLACE")
 _PUBLICATION = "seq event_id run_seq topic qos retain created_at properties payload"
 _OUTBOX = insert("outbox", _PUBLICATION)
 _OUTBOX_AGAIN = insert("outbox", _PUBLICATION, "INSERT OR REPLACE")
@@ -85,7 +86,11 @@ def read_facts(db: sqlite3.Connection, batch: Batch, known: Known) -> dict[str, 
 
 def _plain(finish: Finish) -> bool:
     return (
-        finish.outcome is Outcome.SUCCEEDED and not finish.dead_letter and finish.facts is None and finish.state is None
+        finish.outcome is Outcome.SUCCEEDED
+        and not finish.dead_letter
+        and finish.facts is None
+        and finish.state is None
+        and finish.nodes is None
     )
 
 
@@ -110,6 +115,7 @@ class Changer:
         self._ends: list[object] = []
         self._reopened: list[object] = []
         self._attempts: list[object] = []
+        self._traces: list[object] = []
         self._outbox: list[object] = []
 
     def decide(self, batch: Batch) -> None:
@@ -190,6 +196,8 @@ class Changer:
         ends += (finish.version, first, last, finish.values)
         if finish.facts is not None:
             self._add_attempt(facts.seq, finish.attempt, finish.facts)
+        if finish.nodes is not None:
+            self._traces += (facts.seq, finish.attempt, finish.nodes)
         if finish.state is not None:
             self.write_state(finish.state, finish.run_id, finished_at)
 
@@ -211,6 +219,8 @@ class Changer:
         started_at = micros(facts.started_at)
         failure = failure_text(facts.failure)
         self._attempts += (seq, number, facts.ended, facts.version, started_at, facts.duration, failure)
+        if facts.nodes is not None:
+            self._traces += (seq, number, facts.nodes)
 
     def _add_publications(
         self, seq: int, publications: tuple[Publication, ...], created_at: int
@@ -239,6 +249,7 @@ class Changer:
         for statement in _REOPENED:
             write_in(db, statement, self._reopened)
         write_rows(db, _ATTEMPTS, 7, self._attempts)
+        write_rows(db, _TRACES, 3, self._traces)
         self._write_outbox(db)
         self._write_states(db)
 

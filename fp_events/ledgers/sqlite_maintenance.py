@@ -38,6 +38,10 @@ _RULES = (
         "attempts whose run is missing",
     ),
     (
+        "SELECT count(*) FROM traces WHERE NOT EXISTS (SELECT 1 FROM accepted_runs AS a WHERE a.seq = run_seq)",
+        "nodes of attempts whose run is missing",
+    ),
+    (
         (
             "SELECT count(*) FROM (SELECT seq FROM live_runs UNION ALL SELECT seq FROM ended_runs) AS x"
             " WHERE NOT EXISTS (SELECT 1 FROM accepted_runs AS a WHERE a.seq = x.seq)"

@@ -120,6 +120,7 @@ def delete_runs(db: sqlite3.Connection, seqs: Sequence[object]) -> None:
     for message_id in read_in(db, "SELECT json_group_array(message_id) FROM run_messages WHERE run_seq", seqs):
         uses[message_id] = uses.get(message_id, 0) + 1
     write_in(db, "DELETE FROM attempts WHERE run_seq", seqs)
+    write_in(db, "DELETE FROM traces WHERE run_seq", seqs)
     write_in(db, "DELETE FROM run_messages WHERE run_seq", seqs)
     write_in(db, "DELETE FROM ended_runs WHERE seq", seqs)
     write_in(db, "DELETE FROM accepted_runs WHERE seq", seqs)

@@ -173,23 +173,37 @@ def read_counts(db: sqlite3.Connection) -> dict[str, Mapping[str, int]]:
 
 
 def _runs(db: sqlite3.Connection, rows: Sequence[sqlite3.Row], *, with_messages: bool) -> list[StoredRun]:
-    attempts = _attempts(db, [row["seq"] for row in rows])
+    traces = _traces(db, [row["seq"] for row in rows]) if with_messages else {}
+    attempts = _attempts(db, [row["seq"] for row in rows], traces)
     found = []
     for row in rows:
         history = attempts.get(row["seq"], ())
         if with_messages:
             message = None if row["topic"] is None else message_of(row)
-            found.append(run_of(row, message, tuple(history)))
+            succeeded = row["outcome"] == Outcome.SUCCEEDED.value
+            nodes = traces.get((row["seq"], row["attempt"])) if succeeded else None
+            found.append(run_of(row, message, tuple(history), nodes))
         else:
             found.append(run_of(row, None, tuple(history[-1:])))
     return found
 
 
-def _attempts(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, list[StoredAttempt]]:
+def _traces(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[tuple[int, int], bytes]:
+    """What happened to the nodes, by run and attempt; for few runs."""
+    found = {}
+    for seq in seqs:
+        for number, nodes in db.execute("SELECT number, nodes FROM traces WHERE run_seq = ?", (seq,)):
+            found[seq, number] = nodes
+    return found
+
+
+def _attempts(
+    db: sqlite3.Connection, seqs: Sequence[int], traces: Mapping[tuple[int, int], bytes]
+) -> dict[int, list[StoredAttempt]]:
     found: dict[int, list[StoredAttempt]] = {}
     for start in range(0, len(seqs), 512):
         chunk = seqs[start : start + 512]
         statement = f"SELECT * FROM attempts WHERE run_seq IN ({','.join('?' * len(chunk))}) ORDER BY run_seq, number"  # noqa: S608  # marks
         for row in db.execute(statement, chunk):
-            found.setdefault(row["run_seq"], []).append(attempt_of(row))
+            found.setdefault(row["run_seq"], []).append(attempt_of(row, traces.get((row["run_seq"], row["number"]))))
     return found

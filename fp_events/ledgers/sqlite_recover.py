@@ -27,6 +27,7 @@ _TABLES = (
     "outbox",
     "run_messages",
     "attempts",
+    "traces",
     "dedup",
     "counters",
 )
@@ -65,6 +66,7 @@ _MEND = (
         " OR NOT EXISTS (SELECT 1 FROM messages WHERE id = message_id)"
     ),
     f"DELETE FROM attempts WHERE {_NO_RUN} = run_seq)",  # noqa: S608  # constants
+    f"DELETE FROM traces WHERE {_NO_RUN} = run_seq)",  # noqa: S608  # constants
     f"DELETE FROM outbox WHERE {_NO_RUN} = run_seq)",  # noqa: S608  # constants
     *USED,
     "UPDATE messages SET uses = (SELECT count(*) FROM used WHERE used.message_id = messages.id)",

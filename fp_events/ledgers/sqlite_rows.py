@@ -81,8 +81,8 @@ def _json(value: object) -> str:
         return json.dumps(value)
 
 
-def attempt_of(row: sqlite3.Row) -> StoredAttempt:
-    """A row of `attempts`."""
+def attempt_of(row: sqlite3.Row, nodes: bytes | None) -> StoredAttempt:
+    """A row of `attempts`, and what `traces` has for it."""
     failure = None
     if row["failure"] is not None:
         kind, message, lineage, node, trace = json.loads(row["failure"])
@@ -95,6 +95,7 @@ def attempt_of(row: sqlite3.Row) -> StoredAttempt:
             version=row["version"],
             started_at=moment(row["started_at"]),
             duration=row["duration"],
+            nodes=nodes,
         ),
     )
 
@@ -111,8 +112,13 @@ def message_of(row: sqlite3.Row) -> Message:
     )
 
 
-def run_of(row: sqlite3.Row, message: Message | None, attempts: tuple[StoredAttempt, ...]) -> StoredRun:
-    """A row of the columns that `RUN_COLUMNS` names."""
+def run_of(
+    row: sqlite3.Row,
+    message: Message | None,
+    attempts: tuple[StoredAttempt, ...],
+    nodes: bytes | None = None,
+) -> StoredRun:
+    """A row of the columns that `RUN_COLUMNS` names; `nodes` are those of an attempt that succeeded."""
     return StoredRun(
         seq=row["seq"],
         run_id=row["run_id"],
@@ -141,6 +147,7 @@ def run_of(row: sqlite3.Row, message: Message | None, attempts: tuple[StoredAtte
         values=row["outputs"],
         message=message,
         attempts=attempts,
+        nodes=nodes,
     )
 
 

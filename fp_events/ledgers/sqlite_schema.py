@@ -161,5 +161,15 @@ _FIRST = (
     ) WITHOUT ROWID""",
 )
 
+# What happened to each node of an attempt. Most attempts are not traced, and must not pay for a column.
+_SECOND = (
+    """CREATE TABLE traces (
+        run_seq INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        nodes BLOB NOT NULL, -- JSON: a list per node
+        PRIMARY KEY (run_seq, number)
+    ) WITHOUT ROWID""",
+)
+
 #: Statements that lead from version n (PRAGMA user_version) to n + 1.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,6 +24,7 @@ from fp_events.domain.records import (
     StateWrite,
     StoredRun,
     TransportKey,
+    Wait,
 )
 from fp_events.domain.run import Cause, Outcome, RunState
 
@@ -410,6 +412,27 @@ async def test_a_finish_writes_everything_it_brings(ledger: Ledger) -> None:
     assert (b"window", "r1", at(2)) == (state.value, state.run_id, state.updated_at)
     assert [] == list(await ledger.unfinished(after_seq=0, limit=10))
     assert {"temperature": {"failed": 1, "dead_letters": 1}} == await ledger.counts()
+
+
+async def test_what_happened_to_nodes_is_kept_with_its_attempt(ledger: Ledger) -> None:
+    """Each attempt has its own; a listing has none, and with its run it goes."""
+    first, second = b'[["alert","failed",0.0,0.1,3,"ValueError"]]', b'[["alert","succeeded",0.0,0.1,1,""]]'
+    await ledger.commit(accepted("r1", "r2", state=RunState.RUNNING))
+    facts = replace(FACTS, nodes=first)
+    await ledger.commit(Batch(waits=(Wait(run_id="r1", attempt=1, due_at=NOON, facts=facts),)))
+    await ledger.commit(claim("r1", 2))
+    await ledger.commit(finished(replace(finish("r1", 2), nodes=second)))
+    await ledger.commit(finished(finish("r2", outcome=Outcome.FAILED, facts=facts)))
+
+    one, two = await stored(ledger, "r1"), await stored(ledger, "r2")
+    listed = await ledger.runs(RunQuery())
+    gone = await ledger.purge(["r1", "r2"])
+
+    assert (second, [first]) == (one.nodes, [attempt.facts.nodes for attempt in one.attempts])
+    assert (None, [first]) == (two.nodes, [attempt.facts.nodes for attempt in two.attempts])
+    assert [None, None] == [run.nodes for run in listed]
+    assert [None, None] == [run.attempts[-1].facts.nodes for run in listed]
+    assert (2, None) == (gone, await ledger.run("r1"))
 
 
 async def test_a_stale_finish_writes_nothing(ledger: Ledger) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -186,7 +187,7 @@ async def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    with pytest.raises(LedgerNewer, match="has version 99, this program knows 1"):
+    with pytest.raises(LedgerNewer, match="has version 99, this program knows 2"):
         await SqliteLedger(path).open()
 
     with closing(sqlite3.connect(path)) as db:
@@ -237,6 +238,23 @@ async def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
     await ledger.close()
 
 
+async def test_the_first_version_becomes_this_one(tmp_path: Path) -> None:
+    """A ledger that knows nothing of nodes takes them in after its first opening."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        sqlite_open.migrate(db, path, 0, MIGRATIONS[:1])
+    ledger = SqliteLedger(path)
+    await ledger.open()
+    await ledger.commit(accepted("r1", state=RunState.RUNNING))
+
+    await ledger.commit(finished(replace(finish("r1"), nodes=b"[]")))
+    run = await ledger.run("r1")
+    await ledger.close()
+
+    assert run is not None
+    assert b"[]" == run.nodes
+
+
 async def test_a_migration_keeps_a_copy_and_is_whole_or_nothing(tmp_path: Path) -> None:
     """An older file is copied first; a step that fails leaves the file at the version before it."""
     path = tmp_path / "ledger.db"
@@ -246,14 +264,14 @@ async def test_a_migration_keeps_a_copy_and_is_whole_or_nothing(tmp_path: Path) 
 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         with pytest.raises(sqlite3.OperationalError, match="nowhere"):
-            sqlite_open.migrate(db, path, 1, (*MIGRATIONS, second, third))
-        assert (2,) == db.execute("PRAGMA user_version").fetchone()
+            sqlite_open.migrate(db, path, len(MIGRATIONS), (*MIGRATIONS, second, third))
+        assert (len(MIGRATIONS) + 1,) == db.execute("PRAGMA user_version").fetchone()
         assert (3,) == db.execute("SELECT a FROM extra").fetchone()
         assert [] == db.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchall()
 
-    (copy,) = tmp_path.glob("ledger.db.v1-*.backup")
+    (copy,) = tmp_path.glob(f"ledger.db.v{len(MIGRATIONS)}-*.backup")
     with closing(sqlite3.connect(copy)) as db:
-        assert (1,) == db.execute("PRAGMA user_version").fetchone()
+        assert (len(MIGRATIONS),) == db.execute("PRAGMA user_version").fetchone()
         assert (3,) == db.execute("SELECT count(*) FROM runs").fetchone()
         assert (APPLICATION_ID,) == db.execute("PRAGMA application_id").fetchone()
 

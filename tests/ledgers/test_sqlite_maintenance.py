@@ -67,6 +67,7 @@ async def test_a_check_finds_what_sqlite_does_not(tmp_path: Path) -> None:
         db.execute("UPDATE counters SET value = 1 WHERE name = 'queued'")
         db.execute("UPDATE outbox SET run_seq = 100000 WHERE seq IN (1, 2)")
         db.execute("UPDATE attempts SET run_seq = 100000")
+        db.execute("INSERT INTO traces (run_seq, number, nodes) VALUES (100000, 1, '[]')")
         db.execute("INSERT INTO live_runs (seq, state, epoch, attempt) VALUES (100000, 'queued', 0, 0)")
         db.commit()
 
@@ -75,6 +76,7 @@ async def test_a_check_finds_what_sqlite_does_not(tmp_path: Path) -> None:
         "1 messages with a wrong number of runs",
         "2 publications whose run is missing",
         "1 attempts whose run is missing",
+        "1 nodes of attempts whose run is missing",
         "1 states or outcomes whose run is missing",
         "1 runs whose state and outcome disagree",
         "1 counters that disagree with the runs",
