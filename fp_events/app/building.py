@@ -22,6 +22,7 @@ from fp_events.runtime.names import Names
 from fp_events.runtime.resources import Pool
 
 from .adapting import adapter_problems, adapters_of, hide_password
+from .caching import store_of
 from .hooking import make_handler, opening
 from .link import retained
 from .places import missing_extra
@@ -47,7 +48,7 @@ def catalogue(config: Config) -> Catalogue:
     """The project's plans."""
     from fp_events.plans.catalogue import Catalogue
 
-    return Catalogue(config.local_path("."), config.source)
+    return Catalogue(config.local_path("."), config.source, store=store_of(config))
 
 
 def pipeline_of(config: Config, name: str) -> Pipeline:

@@ -32,9 +32,8 @@ def request(config: Config, command: str, arguments: Mapping[str, Any]) -> dict[
 
 
 async def _request(config: Config, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    from fp_events.app.link import base_topic, connected, options_for
     from fp_events.config import control_key
-
-    from .link import base_topic, connected, options_for
 
     base = base_topic(config)
     response = f"{base}/reply/{command}/{uuid.uuid4().hex}"

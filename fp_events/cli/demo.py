@@ -59,11 +59,11 @@ def demo(
 async def _show(folder: Path, child: Any, seen: list[Figures], *, seconds: float, rate: float, live: bool) -> None:
     import anyio
 
+    from fp_events.app.link import base_topic, connected, options_for
     from fp_events.domain.message import Subscription
 
     from .demo_daemon import ready, sample_config
     from .demo_figures import Figures
-    from .link import base_topic, connected, options_for
     from .plant import Plant
 
     await ready(folder, child)

@@ -150,7 +150,7 @@ def _daemon(config: Config) -> Iterator[Finding]:
 def _broker(config: Config) -> Iterator[Finding]:
     import asyncio
 
-    from .link import connected, options_for
+    from fp_events.app.link import connected, options_for
 
     if config.mqtt.url == "embedded" and not _embedded_runs(config):
         yield _embedded()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fp_events.domain.errors import BrokerRefused, BrokerUnavailable, UsageError
+from fp_events.domain.errors import UsageError
 
 from .arguments import read_source
 from .invocation import Invocation
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from fp_events.domain.connection import ConnectOptions
     from fp_events.domain.message import Properties, Publication
-    from fp_events.domain.ports import Transport
 
 #: Messages under way at a time: enough to fill the broker's window, small enough for a smooth progress bar.
 _BURST = 500
@@ -63,10 +62,9 @@ def publish(
     """Publish a message, or one per line, and wait until the broker has it."""
     import asyncio
 
+    from fp_events.app.link import options_for
     from fp_events.domain.message import Publication
     from fp_events.domain.topics import validate_topic
-
-    from .link import options_for
 
     try:
         validate_topic(topic)
@@ -106,42 +104,13 @@ def _properties(pairs: Sequence[str] | None, content_type: str | None, options: 
 
 
 async def _publish(options: ConnectOptions, publications: Sequence[Publication]) -> None:
-    from .link import connected
+    from fp_events.app.link import connected, send
 
     async with connected(options) as transport:
         with _progress(len(publications)) as progress:
             for burst in _bursts(publications):
-                await _send(transport, burst)
+                await send(transport, burst)
                 progress.advance(progress.task_ids[0], len(burst))
-
-
-async def _send(transport: Transport, burst: Sequence[Publication]) -> None:
-    """Send until the broker has answered for all of them."""
-    import anyio
-
-    from fp_events.domain.message import Confirmed
-
-    from .link import PATIENCE
-
-    waiting = list(burst)
-    while waiting:
-        with anyio.move_on_after(PATIENCE) as patience:
-            await transport.connected()
-        if patience.cancelled_caught:
-            status = transport.status()
-            raise BrokerUnavailable(
-                f"the connection was lost with {plural(len(waiting), 'message')} unconfirmed: {status.last_error}",
-                mend="is the broker running?",
-            )
-        answers = await transport.publish(waiting)
-        for publication, answer in zip(waiting, answers, strict=True):
-            if answer.result is Confirmed.REFUSED:
-                raise BrokerRefused(
-                    f"the broker refused it: {answer.reason}",
-                    where=publication.topic,
-                    mend="may this user publish there?",
-                )
-        waiting = [each for each, answer in zip(waiting, answers, strict=True) if answer.result is Confirmed.UNKNOWN]
 
 
 def _bursts(publications: Sequence[Publication]) -> Iterator[list[Publication]]:

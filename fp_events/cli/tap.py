@@ -45,7 +45,8 @@ def tap(
     """Print messages as they come, until Ctrl-C. With --json, an object per line."""
     import asyncio
 
-    from .link import options_for
+    from fp_events.app.link import options_for
+
     from .tap_topics import topics
 
     if form not in {Format.TABLE, Format.JSON}:
@@ -79,7 +80,7 @@ def _subscription(number: int, topic_filter: str) -> Subscription:
 async def _tap(
     options: ConnectOptions, wanted: Sequence[str], show: Callable[[Message], None], count: int | None
 ) -> None:
-    from .link import connected
+    from fp_events.app.link import connected
 
     left = count
     async with connected(options) as transport:

@@ -1,16 +1,18 @@
-"""A short-lived MQTT connection of a command."""
+"""A short-lived MQTT connection, for a command or a call."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fp_events.domain.connection import ConnectOptions
-from fp_events.domain.errors import BrokerUnavailable
-from fp_events.domain.message import ConnectionStatus, Subscription
+from fp_events.domain.errors import BrokerRefused, BrokerUnavailable
+from fp_events.domain.message import Confirmed, ConnectionStatus, Message, Publication, Subscription
 from fp_events.domain.ports import Transport
 
 if TYPE_CHECKING:
@@ -27,10 +29,10 @@ def base_topic(config: Config) -> str:
 
 def options_for(config: Config, subscriptions: Sequence[Subscription] = ()) -> ConnectOptions:
     """The project's connection, without the daemon's identity, session, will and greeting."""
-    from fp_events import app
+    from .building import broker_address
 
     return replace(
-        app.broker_address(config),
+        broker_address(config),
         client_id=f"fp-cli-{secrets.token_hex(4)}",
         session_expiry=0,
         subscriptions=tuple(subscriptions),
@@ -73,6 +75,60 @@ async def connected(options: ConnectOptions, *, patience: float = PATIENCE) -> A
                 tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise _only(group) from group.__cause__
+
+
+async def send(transport: Transport, burst: Sequence[Publication]) -> None:
+    """Publish until the broker has answered for all of them. Raises BrokerUnavailable, BrokerRefused."""
+    import anyio
+
+    waiting = list(burst)
+    while waiting:
+        with anyio.move_on_after(PATIENCE) as patience:
+            await transport.connected()
+        if patience.cancelled_caught:
+            status = transport.status()
+            count = f"{len(waiting)} message{'' if len(waiting) == 1 else 's'}"
+            raise BrokerUnavailable(
+                f"the connection was lost with {count} unconfirmed: {status.last_error}",
+                mend="is the broker running?",
+            )
+        answers = await transport.publish(waiting)
+        for publication, answer in zip(waiting, answers, strict=True):
+            if answer.result is Confirmed.REFUSED:
+                raise BrokerRefused(
+                    f"the broker refused it: {answer.reason}",
+                    where=publication.topic,
+                    mend="may this user publish there?",
+                )
+        waiting = [each for each, answer in zip(waiting, answers, strict=True) if answer.result is Confirmed.UNKNOWN]
+
+
+async def publish(config: Config, publications: Sequence[Publication]) -> None:
+    """Publish through a connection of their own. Raises BrokerError."""
+    async with connected(options_for(config)) as transport:
+        await send(transport, publications)
+
+
+def retained(config: Config, topic: str, timeout: float) -> Message | None:
+    """The retained message of a topic; None where none comes within `timeout` seconds. Raises BrokerError.
+
+    Blocks, on whichever thread: it runs on an event loop of its own.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="fp-events-retained") as thread:
+        return thread.submit(asyncio.run, _retained(config, topic, timeout)).result()
+
+
+async def _retained(config: Config, topic: str, patience: float) -> Message | None:
+    options = options_for(config, [Subscription(filter=topic, qos=1, retain_handling=0)])
+    async with connected(options) as transport:
+        try:
+            async with asyncio.timeout(patience):
+                while True:
+                    for delivery in await transport.receive():
+                        if delivery.message.retain:
+                            return delivery.message
+        except TimeoutError:
+            return None
 
 
 def _unavailable(transport: Transport, options: ConnectOptions, patience: float) -> BrokerUnavailable:
