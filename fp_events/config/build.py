@@ -53,6 +53,7 @@ def build_pipeline(
         adapter=settings.adapter.model_dump(),
         hooks=hooks(project.hooks, settings.hooks, both),
         resources=resources(project.resources, settings.resources, both),
+        cache=run.cache.spec(),
         on_success=run.on_success,
         on_failure=run.on_failure,
         schedules=build_schedules(name, settings, layers),
@@ -73,6 +74,7 @@ def _written(settings: PipelineSettings) -> Iterator[Path]:
         yield from ((*block, name) for name in names)
     for path, schedule in written(settings):
         yield from ((*path, "inputs", name) for name in schedule.inputs)
+    yield from (("run", "cache", name) for name in sorted(settings.run.cache.model_fields_set))
     yield from (("run", name) for name in ("final_vars", "on_success", "on_failure") if getattr(settings.run, name))
     for index, trigger in enumerate(settings.triggers):
         yield from (("triggers", index, "map", name) for name in trigger.map or ())

@@ -18,6 +18,8 @@ class Keys:
     unavailable: ClassVar[Mapping[str, str]] = {}
     #: The key that a bare word in place of the block stands for.
     shorthand: ClassVar[str | None] = None
+    #: What a block that has keys, but not these, says all the same.
+    implied: ClassVar[Mapping[str, Any]] = {}
 
 
 class Block(Keys, BaseModel):

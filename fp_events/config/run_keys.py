@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 from .adapter_keys import WithAdapterSettings
+from .cache_keys import CacheSettings
 from .hook_keys import FUNCTION
-from .keys import Block, not_available, setting
+from .keys import Block, setting
 from .kinds import ANYTHING, TEXT, Kind, checked, duration, matching, number, one_of, whole
 from .urls import check_redis_url
 
@@ -71,7 +72,6 @@ class RunDefaults(Block):
     """How runs are executed and tried again."""
 
     unavailable: ClassVar = {
-        **not_available("cache"),
         "inputs": "`inputs` belongs to one pipeline, in conf/pipelines/<name>.yml",
         "final_vars": "`final_vars` belongs to one pipeline, in conf/pipelines/<name>.yml",
     }
@@ -79,6 +79,9 @@ class RunDefaults(Block):
     config: dict[Annotated[str, TEXT], Annotated[Any, ANYTHING]] = setting({}, "For Hamilton's `@config.when`.")
     executor: ExecutorSettings = setting(ExecutorSettings(), "Where runs execute; a bare word is its `type`.")
     with_adapter: WithAdapterSettings = setting(WithAdapterSettings(), "Which adapters runs have.")
+    cache: CacheSettings = setting(
+        CacheSettings(), "Values of nodes that are kept from run to run; a bare `true` or `false` is its `enabled`."
+    )
     log_level: Annotated[str, LEVEL] | None = setting(None, "Level of the pipeline's own log.", shown="`log.level`")
     timeout: Annotated[float, duration(_SHORTEST, _LONGEST)] | None = setting(
         None, "The longest that one attempt may take.", shown="no limit"
@@ -108,7 +111,7 @@ class RunDefaults(Block):
 class RunSettings(RunDefaults):
     """The same, with what belongs to one pipeline only."""
 
-    unavailable = not_available("cache")
+    unavailable: ClassVar = {}
 
     inputs: dict[Annotated[str, NAME], Annotated[Any, ANYTHING]] = setting(
         {}, "Defaults for inputs; a trigger's `map` wins over them, they win over `params`."

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
+from fp_events.domain.adapters import ADAPTERS
 from fp_events.schedules import reading
 from fp_events.schedules.zones import zone_of
 
+from .cache_keys import CacheChoice
 from .keys import Block, not_available, setting
 from .kinds import ANYTHING, FLAG, TEXT, Kind, checked, duration, matching, number, one_of, refuse, whole
-from .run_keys import NAME
+from .run_keys import NAME, ExecutorChoice
 from .values import Substituted, describe, typed
 
 _ID = matching(r"[A-Za-z0-9._-]{1,100}", "letters, digits, dots, dashes or underscores, at most 100")
@@ -47,10 +49,7 @@ _MOMENT = _rule("date and time", reading.read_moment)
 class ScheduleSettings(Block):
     """When runs start by the clock, and what they are given."""
 
-    unavailable: ClassVar = {
-        **not_available("cache", "with_adapter", "log_level"),
-        "executor": "`executor` belongs to the pipeline: all its runs go where `run.executor` says; remove it here",
-    }
+    unavailable = not_available("log_level")
 
     id: Annotated[str, _ID] | None = setting(
         None,
@@ -103,6 +102,19 @@ class ScheduleSettings(Block):
     jitter_factor: Annotated[float, number(0, 1)] | None = setting(
         None, "Spreads delays.", shown="as `run.jitter_factor`"
     )
+    cache: CacheChoice = setting(
+        CacheChoice(),
+        "Which values its runs keep and take; a bare `true` or `false` is its `enabled`.",
+        shown="as `run.cache`",
+    )
+    with_adapter: dict[Annotated[str, one_of(*ADAPTERS)], Annotated[bool, FLAG]] = setting(
+        {}, "Adapters to turn on and off for its runs.", shown="as `run.with_adapter`"
+    )
     timeout: Annotated[float, duration(_SHORTEST, _YEAR)] | None = setting(
         None, "The longest that one attempt may take.", shown="as `run.timeout`"
+    )
+    executor: ExecutorChoice = setting(
+        ExecutorChoice(),
+        "Where its runs execute; a bare word is its `type`. What else that type needs is as a pipeline configures it.",
+        shown="as `run.executor`",
     )

@@ -15,7 +15,7 @@ from .pipeline_keys import PipelineSettings
 from .result import Sourced
 from .schedule_keys import ScheduleSettings
 
-_REQUEST = ("inputs", "final_vars", "config", "max_retries", "retry_delay", "jitter_factor", "timeout")
+_REQUEST = ("inputs", "final_vars", "config", "max_retries", "retry_delay", "jitter_factor", "timeout", "with_adapter")
 
 
 def written(settings: PipelineSettings) -> Iterator[tuple[Path, ScheduleSettings]]:
@@ -48,6 +48,8 @@ def schedule_rules(settings: PipelineSettings, layers: Sequence[Layer]) -> Itera
     """Problems and warnings of schedules that are valid key by key."""
     for path, schedule in written(settings):
         where, name = origin(layers, path), path_text(path)
+        if schedule.executor.type is None and schedule.executor.model_fields_set - {"type"}:
+            yield Problem(what=f"{name}.executor: `type` is missing", where=where, mend="say which executor is meant")
         try:
             spec = _spec(schedule)
         except ValueError as error:
@@ -101,6 +103,9 @@ def _spec(schedule: ScheduleSettings) -> ScheduleSpec:
 
 def _request(schedule: ScheduleSettings) -> dict[str, object]:
     found = {name: getattr(schedule, name) for name in _REQUEST}
+    found["cache"] = schedule.cache.asked()
+    if schedule.executor.type is not None:
+        found["executor"] = schedule.executor.model_dump(exclude_none=True)
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in found.items()

@@ -98,7 +98,7 @@ def tidy(value: object, found: Shape) -> object:
 
 def _tidy_block(value: object, block: type[BaseModel]) -> object:
     known = knowledge(block)
-    if known.shorthand and isinstance(value, str):
+    if known.shorthand and isinstance(value, str | bool):
         return {known.shorthand: value}
     if not isinstance(value, Mapping):
         return value
@@ -112,7 +112,7 @@ def _tidy_block(value: object, block: type[BaseModel]) -> object:
         if nothing or (name in known.unavailable and _is_empty(entry)):
             continue
         tidied[name] = tidy(entry, found) if found is not None else entry
-    return tidied
+    return {**known.implied, **tidied} if tidied else tidied
 
 
 def _stands_for_nothing(value: object, field: FieldInfo) -> bool:

@@ -14,7 +14,7 @@ from fp_events.schedules.zones import zone_of
 
 from .arguments import Arguments
 from .command import MOST, Command, Desk
-from .commands_submit import RUN_ID, check_inputs, request_of
+from .commands_submit import RUN_ID, check_request, request_of
 from .schedule_book import Rows, ScheduleBook
 from .schedule_views import schedule_row, schedule_whole
 
@@ -95,7 +95,7 @@ async def _add(desk: Desk, arguments: Arguments) -> dict[str, Any]:
 def _schedule(desk: Desk, arguments: Arguments) -> Schedule:
     pipeline = desk.pipeline(arguments.needed("pipeline"))
     request = request_of(arguments)
-    check_inputs(desk, pipeline, request.get("inputs", {}), where=arguments.command)
+    check_request(desk, pipeline, request, where=arguments.command)
     name = arguments.text("schedule_id") or pipeline
     if not RUN_ID.fullmatch(name):
         what = "'schedule_id' must be 1 to 100 letters, digits, dots, dashes or underscores"
@@ -214,7 +214,13 @@ async def _sync(desk: Desk, arguments: Arguments) -> dict[str, Any]:
 
 
 _RULE = ("cron", "interval", "date", "timezone", "start", "end", "jitter", "misfire_grace", "coalesce", "max_missed")
-_RUN = ("inputs", "final_vars", "config", "key", "priority", "max_retries", "retry_delay", "jitter_factor", "timeout")
+_RUN = (
+    "inputs", "final_vars", "config", "key", "priority", "max_retries", "retry_delay", "jitter_factor", "timeout",
+    "log_level",
+    "executor",
+    "with_adapter",
+    "cache",
+)  # fmt: skip
 _CHOOSING = ("schedule_ids", "all", "pipeline")
 
 SCHEDULE_COMMANDS = (
@@ -226,7 +232,6 @@ SCHEDULE_COMMANDS = (
         ("pipeline", "schedule_id", "overwrite", *_RULE, *_RUN),
         live=True,
         changes=True,
-        later=("executor", "cache", "log_level", "with_adapter"),
     ),
     Command("schedules.pause", _pause, _CHOOSING, live=False, changes=True),
     Command("schedules.resume", _resume, _CHOOSING, live=False, changes=True),

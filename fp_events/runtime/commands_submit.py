@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from uuid_utils import uuid7
 
+from fp_events.domain.adapters import ADAPTERS, chosen, missing
+from fp_events.domain.caching import CacheSpec
 from fp_events.domain.errors import CommandRefused
+from fp_events.domain.pipeline import ExecutorSpec
 from fp_events.domain.records import NewRun
 from fp_events.domain.run import AttemptResult, Cause, Outcome, RunState
 
@@ -26,6 +29,9 @@ RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 #: More retries, and a higher priority, than anybody needs.
 MOST_RETRIES = 10_000
 MOST_PRIORITY = 9
+EXECUTORS: tuple[str, ...] = get_args(get_type_hints(ExecutorSpec)["type"])
+_OF_EXECUTORS = ("type", "max_workers", "num_cpus")
+_MOST_WORKERS = 10_000
 
 
 async def _run(desk: Desk, arguments: Arguments) -> dict[str, Any]:
@@ -61,7 +67,7 @@ async def _run(desk: Desk, arguments: Arguments) -> dict[str, Any]:
 
 def _new(desk: Desk, pipeline: str, arguments: Arguments) -> NewRun:
     request = request_of(arguments)
-    check_inputs(desk, pipeline, request.get("inputs", {}), where=arguments.command)
+    check_request(desk, pipeline, request, where=arguments.command)
     run_id = arguments.text("run_id")
     if run_id is not None and not RUN_ID.fullmatch(run_id):
         raise CommandRefused("'run_id' must be 1 to 100 letters, digits, dots, dashes or underscores", where="run")
@@ -79,6 +85,10 @@ def _new(desk: Desk, pipeline: str, arguments: Arguments) -> NewRun:
         due_at=due_at,
         deadline_at=None if deadline is None else _after(due_at or now, deadline, "deadline"),
     )
+
+
+#: Of the log.
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def request_of(arguments: Arguments) -> dict[str, Any]:
@@ -99,6 +109,10 @@ def request_of(arguments: Arguments) -> dict[str, Any]:
         "jitter_factor": jitter,
         "timeout": timeout,
         "priority": arguments.whole("priority", 0, MOST_PRIORITY),
+        "log_level": arguments.choice("log_level", LEVELS),
+        "executor": executor_of(arguments),
+        "with_adapter": adapters_of(arguments),
+        "cache": cache_of(arguments),
     }
     return {name: value for name, value in request.items() if value or value == 0}
 
@@ -118,6 +132,58 @@ def _after(moment: datetime, seconds: float, name: str) -> datetime:
         return moment + timedelta(seconds=seconds)
     except OverflowError:
         raise CommandRefused(f"'{name}' leads past the year 9999", where="run") from None
+
+
+def executor_of(arguments: Arguments) -> dict[str, Any] | None:
+    """The executor that is asked for: its type, or an object with it, `max_workers` and `num_cpus`."""
+    given = arguments.value("executor")
+    if given is None:
+        return None
+    asked = {"type": given} if isinstance(given, str) else given
+    if not isinstance(asked, dict) or asked.get("type") not in EXECUTORS:
+        what = f"'executor' must be one of {', '.join(EXECUTORS)}, or an object with such a `type`"
+        raise CommandRefused(what, where=arguments.command)
+    for name, value in asked.items():
+        if name not in _OF_EXECUTORS:
+            mend = f"it knows {', '.join(_OF_EXECUTORS)}; the rest is as the project configures it"
+            raise CommandRefused(f"'executor' has no '{name}' here", where=arguments.command, mend=mend)
+        if name != "type" and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MOST_WORKERS):
+            what = f"'executor.{name}' must be a whole number from 1 to {_MOST_WORKERS}"
+            raise CommandRefused(what, where=arguments.command)
+    return asked
+
+
+def cache_of(arguments: Arguments) -> Any:
+    """What the run keeps and takes of its nodes' values: true, false, or an object."""
+    given = arguments.value("cache")
+    if given is not None:
+        try:
+            CacheSpec().over(given)
+        except ValueError as error:
+            raise CommandRefused(f"'cache': {error}", where=arguments.command) from None
+    return True if given == {} else given
+
+
+def adapters_of(arguments: Arguments) -> dict[str, bool] | None:
+    """The adapters that are turned on and off for the run."""
+    given = arguments.value("with_adapter")
+    if given is None:
+        return None
+    try:
+        asked = chosen(given)
+    except ValueError as error:
+        raise CommandRefused(f"'with_adapter': {error}", where=arguments.command) from None
+    for name in (name for name, on in asked.items() if on and missing(name)):
+        what = f"the adapter '{name}' needs the package {missing(name)}, which is not installed"
+        raise CommandRefused(what, where=arguments.command, mend=f"pip install '{ADAPTERS[name].requirement}'")
+    return asked
+
+
+def check_request(desk: Desk, pipeline: str, request: Mapping[str, Any], *, where: str) -> None:
+    """Raise CommandRefused, or UsageError, for what a run of the pipeline cannot be given."""
+    check_inputs(desk, pipeline, request.get("inputs", {}), where=where)
+    if "executor" in request:
+        desk.live.check_executor(pipeline, request["executor"])
 
 
 def check_inputs(desk: Desk, pipeline: str, inputs: Mapping[str, Any], *, where: str) -> None:
@@ -174,11 +240,14 @@ SUBMIT_COMMANDS = (
             "retry_delay",
             "jitter_factor",
             "timeout",
+            "log_level",
+            "executor",
+            "with_adapter",
+            "cache",
             "wait",
             "timeout_s",
         ),
         live=True,
         changes=True,
-        later=("executor", "cache", "log_level", "with_adapter"),
     ),
 )

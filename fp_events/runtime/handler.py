@@ -26,6 +26,7 @@ from .exchanging import Retained, RunExchange, saved
 from .failures import failure_of
 from .formats import Formats
 from .outputs import CompiledOutput
+from .overrides import with_cache
 from .validation import Unpacked, validated, validated_settings, validating
 
 
@@ -223,10 +224,12 @@ class PipelineHandler:
         request = self._formats.decode_request(attempt.request) if attempt.request else {}
         if unpacked is not None and unpacked.config:
             request = {**request, "config": {**unpacked.config, **(request.get("config") or {})}}
-        if request.get("final_vars") or request.get("config") or request.get("with_adapter"):
+        pipeline = with_cache(self._pipeline, request.get("cache"))
+        changed = pipeline is not self._pipeline or request.get("with_adapter")
+        if changed or request.get("final_vars") or request.get("config"):
             final_vars, config = request.get("final_vars"), request.get("config")
             adapters = self._adapters(request.get("with_adapter") or {})
-            plan = self._plans.plan(self._pipeline, final_vars=final_vars, config=config, adapters=adapters)
+            plan = self._plans.plan(pipeline, final_vars=final_vars, config=config, adapters=adapters)
             compiled = self._compile(plan, final_vars or self._pipeline.final_vars, adapters)
         inputs = dict(compiled.base)
         scope: dict[str, Any] = {}

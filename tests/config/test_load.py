@@ -161,7 +161,7 @@ def test_empty_blocks_count_as_left_out(tmp_path: Path) -> None:
         outputs:
         run:
           inputs:
-          cache: false
+          cache:
           with_adapter: {mlflow: false, opentelemetry: null}
           retry_exceptions:
         schedule: {cron: null, interval: null}

@@ -101,8 +101,8 @@ CASES: dict[str, tuple[str, str]] = {
         f"{A}:3: schedule.id: expected letters, digits, dots, dashes or underscores, at most 100, got 'a/b'",
     ),
     "schedule.cache": (
-        "schedule:\n  interval: 5\n  cache: true\n",
-        f"{A}:3: schedule: `cache` is not available in this version; remove it",
+        "schedule:\n  interval: 5\n  cache: {url: a}\n",
+        f"{A}:3: unknown key 'schedule.cache.url'; known here: enabled, recompute, only, disable, ttl",
     ),
     "schedules": (
         "schedules:\n  interval: 5\n",
@@ -113,7 +113,15 @@ CASES: dict[str, tuple[str, str]] = {
         "run:\n  with_adapter: {mlflow: true}\n",
         f"{A}:2: run: `with_adapter` is not available in this version; remove it",
     ),
-    "cache": ("run:\n  cache: true\n", f"{A}:2: run: `cache` is not available in this version; remove it"),
+    "cache": ("run:\n  cache: 5\n", f"{A}:2: run.cache: expected a block of keys, got 5"),
+    "cache.recompute": (
+        "run:\n  cache:\n    recompute: lookup\n",
+        f"{A}:3: run.cache.recompute: expected a list of nodes, or true for all, got 'lookup'",
+    ),
+    "cache.max_bytes": (
+        "run:\n  cache:\n    max_bytes: 1000\n",
+        f"{A}:3: run.cache.max_bytes: expected a size of at least 1MiB, got 1000",
+    ),
     "filter": (
         "triggers:\n  - topic: a\n    filter: payload > 0\n",
         f"{A}:3: triggers[0]: `filter` is not available in this version; remove it",
