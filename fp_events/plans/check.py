@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fp_events.domain.errors import ConfigError, Problem
+from fp_events.domain.hooks import Hooks
 from fp_events.domain.pipeline import Pipeline, Trigger
 
 from .building import Graph, type_name
+from .check_hooks import check_hooks
 from .check_schedules import check_schedules
+from .check_typed import check_typed
 from .driver_plan import is_dynamic
 from .hints import allows_none, hints_contradict, value_contradicts
 from .selection import Selection, nearest
@@ -21,17 +25,34 @@ if TYPE_CHECKING:
 
 def check(catalogue: Catalogue, pipeline: Pipeline) -> list[Problem]:
     """Compile the plan, then compare it with everything that fills its inputs."""
+    hooks, problems = _hooks(catalogue, pipeline)
+    if problems:
+        # Without them, so that what is wrong beside them is told too.
+        pipeline = replace(pipeline, hooks={}, resources={})
     try:
         selection = catalogue.plan(pipeline).selection
     except ConfigError as error:
-        return list(error.problems)
-    problems = [*_replaced(pipeline, selection.graph), *_driver(selection), *_state(pipeline, selection)]
-    problems += _constants(pipeline, selection)
+        return [*problems, *(problem for problem in error.problems if problem not in problems)]
+    problems += [
+        *check_hooks(pipeline, hooks, selection),
+        *_replaced(pipeline, selection.graph),
+        *_driver(selection),
+        *_state(pipeline, selection),
+    ]
+    problems += _constants(pipeline, selection, hooks)
     for index, trigger in enumerate(pipeline.triggers):
         problems += _map(pipeline, index, selection)
         problems += _unfilled(pipeline, trigger, selection)
+    problems += check_typed(pipeline, selection)
     problems += check_schedules(catalogue, pipeline)
     return problems
+
+
+def _hooks(catalogue: Catalogue, pipeline: Pipeline) -> tuple[Hooks, list[Problem]]:
+    try:
+        return catalogue.hooks(pipeline), []
+    except ConfigError as error:
+        return Hooks(), list(error.problems)
 
 
 def _replaced(pipeline: Pipeline, graph: Graph) -> Iterator[Problem]:
@@ -81,9 +102,12 @@ def _state_type(node: str, name: str, selection: Selection) -> Iterator[Problem]
         yield Problem(what=what, where=where, mend=f"write `{name}: {type_name(taken)} | None`")
 
 
-def _constants(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
+def _constants(pipeline: Pipeline, selection: Selection, hooks: Hooks) -> Iterator[Problem]:
+    of_openers = {name for resource in hooks.resources.values() for name in resource.parameters}
     for block, values in (("run.inputs", pipeline.inputs), ("params", pipeline.params)):
         for name, value in values.items():
+            if name in of_openers and name not in selection.graph.nodes:
+                continue
             where = pipeline.where_of(f"{block}.{name}") or selection.graph.file
             misfit = _misfit(name, selection, where, block)
             if misfit is not None:
@@ -125,10 +149,10 @@ def _map(pipeline: Pipeline, index: int, selection: Selection) -> Iterator[Probl
 
 
 def _unfilled(pipeline: Pipeline, trigger: Trigger, selection: Selection) -> Iterator[Problem]:
-    if trigger.spread:
+    if trigger.spread or pipeline.hooks.get("message"):
         return
     mapped = trigger.map if trigger.map is not None else default_sources(trigger)
-    filled = {*mapped, *pipeline.inputs, *pipeline.params, *pipeline.state.values()}
+    filled = {*mapped, *pipeline.inputs, *pipeline.params, *pipeline.state.values(), *pipeline.resources}
     for name, required in selection.inputs.items():
         if required and name not in filled:
             yield Problem(

@@ -53,7 +53,7 @@ def _given(pipeline: Pipeline, schedule: Schedule, selection: Selection) -> Iter
 
 def _unfilled(pipeline: Pipeline, schedule: Schedule, selection: Selection) -> Iterator[Problem]:
     given = schedule.request.get("inputs", {})
-    filled = {*given, *pipeline.inputs, *pipeline.params, *pipeline.state.values(), SCHEDULED_AT}
+    filled = {*given, *pipeline.inputs, *pipeline.params, *pipeline.state.values(), *pipeline.resources, SCHEDULED_AT}
     for name, required in selection.inputs.items():
         if required and name not in filled:
             yield Problem(

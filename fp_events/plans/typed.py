@@ -98,7 +98,9 @@ def _typed_dict(kind: Any) -> Any:
         else:
             marker = typing.Required if name in kind.__required_keys__ else typing.NotRequired
             fields[name] = marker[_readable(hint)]
-    made = typing_extensions.TypedDict(kind.__name__, fields)  # type: ignore[operator]  # called as a function
+    # Called as a function, which type checkers know for a literal name only.
+    make: Any = typing_extensions.TypedDict
+    made = make(kind.__name__, fields)
     made.__doc__ = kind.__doc__
     return made
 

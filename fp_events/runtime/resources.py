@@ -67,10 +67,8 @@ class Pool:
                 if self._leases[version]:
                     continue
                 del self._leases[version]
-                for known in (self._of_process, *self._of_loops.values()):
-                    found = known.pop(version, None)
-                    if found is not None:
-                        closing.append(found)
+                closing += filter(None, [self._of_process.pop(version, None)])
+                closing += filter(None, [known.pop(version, None) for known in self._of_loops.values()])
         return closing
 
     async def close(self) -> None:
