@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .nodes import retry as retry
     from .nodes import timeout as timeout
     from .nodes import when as when
+    from .project import Project as Project
+    from .project import RunConfig as RunConfig
+    from .project import RunFailed as RunFailed
     from .tasks.state import StateManager as StateManager
     from .tasks.task import Task as Task
     from .tasks.task import task as task
@@ -33,6 +36,9 @@ _LAZY = {
     "FlowkitError": "domain.errors",
     "FlowkitLogger": "dags.log",
     "LogLevel": "dags.log",
+    "Project": "project",
+    "RunConfig": "project",
+    "RunFailed": "project",
     "StateManager": "tasks.state",
     "Task": "tasks.task",
     "TaskCache": "tasks.task_cache",

@@ -28,6 +28,7 @@ from . import (
     graph,
     ledger,
     migrate,
+    parcels,
     pipelines,
     project,
     publish,
@@ -181,7 +182,12 @@ _group(
     _RUNS,
     {"list": state.list_states, "show": state.show, "reset": state.reset},
 )
-_group("pipelines", "The project's pipelines.", _PROJECT, {"list": pipelines.list_pipelines, "show": pipelines.show})
+_group(
+    "pipelines",
+    "The project's pipelines.",
+    _PROJECT,
+    {"list": pipelines.list_pipelines, "show": pipelines.show, "export": parcels.export, "import": parcels.import_},
+)
 _group("worker", "Workers: processes, here or elsewhere, that take runs from the daemon.", _DAEMON, {"rq": worker.rq})
 _group("config", "The configuration, all levels merged.", _PROJECT, {"show": project.show_config})
 _group(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fp_events.domain.errors import PipelineNotFound
+from fp_events.app import parcels
+from fp_events.domain.errors import PipelineNotFound, UsageError
 from fp_events.domain.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -50,6 +52,28 @@ class Pipelines(Mapping[str, Pipeline]):
     def nodes(self, name: str) -> list[NodeInfo]:
         """Its nodes, inputs first. Raises ConfigError."""
         return self._plans().nodes(self[name])
+
+    def export(self, name: str, url: str | Path, *, overwrite: bool = False) -> Sequence[str]:
+        """Copy a pipeline's module, settings and helper modules to a folder, an archive or a URL; where they are.
+
+        Raises UsageError where other files are there already and `overwrite` is not said.
+        """
+        self[name]
+        return parcels.send(parcels.pack(Path(self._config().root), name), str(url), overwrite=overwrite)
+
+    def import_(
+        self, url: str | Path, *, pipeline: str | None = None, name: str | None = None, overwrite: bool = False
+    ) -> Sequence[Path]:
+        """Add a pipeline of another project, `name` being what it is called here; its files. `Project.reload` sees it.
+
+        Raises UsageError as `export` does, and for a project that is not on this machine.
+        """
+        config = self._config()
+        if config.remote:
+            raise UsageError(f"{config.shown} is not on this machine, and is only read", mend="use a copy of your own")
+        parcel = parcels.receive(str(url), pipeline)
+        parcel = parcel if name is None else parcel.renamed(name)
+        return parcels.unpack(parcel, Path(config.root), overwrite=overwrite)
 
     def graph(self, name: str, format: GraphFormat = "mermaid") -> str:  # noqa: A002 - the option's name
         """A drawing as text: mermaid, dot, text or svg, which needs Graphviz."""
