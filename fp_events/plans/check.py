@@ -26,15 +26,14 @@ if TYPE_CHECKING:
 def check(catalogue: Catalogue, pipeline: Pipeline) -> list[Problem]:
     """Compile the plan, then compare it with everything that fills its inputs."""
     hooks, problems = _hooks(catalogue, pipeline)
-    if problems:
-        # Without them, so that what is wrong beside them is told too.
-        pipeline = replace(pipeline, hooks={}, resources={})
+    # Without them, so that what is wrong beside them is told too.
+    sound = replace(pipeline, hooks={}, resources={}, on_success=None, on_failure=None) if problems else pipeline
     try:
-        selection = catalogue.plan(pipeline).selection
+        selection = catalogue.plan(sound).selection
     except ConfigError as error:
         return [*problems, *(problem for problem in error.problems if problem not in problems)]
     problems += [
-        *check_hooks(pipeline, hooks, selection),
+        *check_hooks(sound, hooks, selection),
         *_replaced(pipeline, selection.graph),
         *_driver(selection),
         *_state(pipeline, selection),
@@ -44,7 +43,7 @@ def check(catalogue: Catalogue, pipeline: Pipeline) -> list[Problem]:
         problems += _map(pipeline, index, selection)
         problems += _unfilled(pipeline, trigger, selection)
     problems += check_typed(pipeline, selection)
-    problems += check_schedules(catalogue, pipeline)
+    problems += check_schedules(catalogue, pipeline) if sound is pipeline else ()
     return problems
 
 

@@ -168,6 +168,8 @@ def _origin(pipeline: Pipeline, node: NodeInfo, inputs: Mapping[str, bool]) -> s
         return "state"
     if node.name in pipeline.inputs:
         return "run.inputs"
+    if node.name in pipeline.resources:
+        return "resources"
     if node.name in pipeline.params:
         return "params"
     return "required" if inputs[node.name] else "optional"
