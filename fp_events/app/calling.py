@@ -25,6 +25,7 @@ from fp_events.domain.run import Attempt, AttemptResult, Cause, Ended, Failure, 
 from fp_events.observe.logging import configure
 from fp_events.runtime.callbacks import Callbacks, Record
 from fp_events.runtime.failures import failure_of, line_of
+from fp_events.runtime.overrides import with_cache
 from fp_events.runtime.resources import Pool
 
 from .building import catalogue, handler_loader, make_executor, pipeline_of, spec_of
@@ -142,9 +143,8 @@ class Calls:
 
     def plan(self, call: Call) -> Plan:
         """The plan of a call. Raises PipelineNotFound, ConfigError, and UsageError for an unknown input or node."""
-        plan: Plan = self.plans.plan(
-            pipeline_of(self._config, call.pipeline), final_vars=call.final_vars, config=call.config
-        )
+        pipeline = with_cache(pipeline_of(self._config, call.pipeline), call.cache)
+        plan: Plan = self.plans.plan(pipeline, final_vars=call.final_vars, config=call.config)
         for given in call.inputs:
             if given not in plan.inputs:
                 near = get_close_matches(given, plan.inputs, n=1)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
 from fp_events.domain.errors import StorageError, UsageError
+from fp_events.domain.pipeline import ExecutorSpec
 
 from .output import note
+
+EXECUTORS: tuple[str, ...] = get_args(get_type_hints(ExecutorSpec)["type"])
 
 PipelineArgument = Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's name.")]
 PipelineOption = Annotated[str | None, typer.Option("--pipeline", "-p", help="Only this pipeline.")]
@@ -42,8 +46,22 @@ RetryDelayOption = Annotated[
 AttemptTimeoutOption = Annotated[
     str | None, typer.Option("--attempt-timeout", metavar="DURATION", help="For each attempt.")
 ]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option("--executor", metavar="TYPE|JSON", help='local, ray and so on, or {"type": "ray", "num_cpus": 2}.'),
+]
 MaxRetriesOption = Annotated[int | None, typer.Option("--max-retries", min=0, help="Attempts after the first.")]
 JitterOption = Annotated[float | None, typer.Option("--jitter-factor", min=0, max=1, help="Delays vary by this share.")]
+#: What may be said of an executor here; the rest is as the project configures it.
+_OF_EXECUTORS = ("type", "max_workers", "num_cpus")
+AdapterOption = Annotated[
+    str | None,
+    typer.Option("--with-adapter", metavar="JSON", help="Turn adapters on and off: '{\"mlflow\": true}'."),
+]
+CacheOption = Annotated[
+    str | None,
+    typer.Option("--cache", metavar="true|false|JSON", help='Keep nodes\' values: \'{"recompute": ["lookup"]}\'.'),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -86,11 +104,64 @@ def inputs(document: str | None, pairs: Sequence[str] | None) -> dict[str, Any]:
     return {**found, **assignments(pairs, "-i")}
 
 
+def cache(text: str | None) -> Any:
+    """What `--cache` asks for: true, false or an object; None where it is not given."""
+    from fp_events.domain.caching import CacheSpec
+
+    if text is None:
+        return None
+    mend = 'write true, false or \'{"recompute": ["lookup"]}\''
+    try:
+        asked = json.loads(text.lower() if text.lower() in ("true", "false") else text)
+        CacheSpec().over(asked)
+    except ValueError as error:
+        what = f"--cache '{text}' is not JSON" if isinstance(error, json.JSONDecodeError) else f"--cache: {error}"
+        raise UsageError(what, mend=mend) from error
+    return {"enabled": True} if asked == {} else asked
+
+
+def adapters(document: str | None) -> dict[str, bool] | None:
+    """What `--with-adapter` turns on and off; None where it is not given."""
+    from fp_events.domain.adapters import chosen
+
+    if document is None:
+        return None
+    try:
+        return chosen(json.loads(document))
+    except ValueError as error:
+        mend = "write --with-adapter '{\"mlflow\": true}'"
+        raise UsageError(f"--with-adapter: {error}", mend=mend) from error
+
+
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def executor(text: str | None, max_workers: int | None = None) -> dict[str, Any] | None:
+    """An executor as commands take it: a type, or a JSON object with it."""
+    if text is None:
+        return None
+    asked: Any = {"type": text}
+    if text.lstrip().startswith("{"):
+        try:
+            asked = json.loads(text)
+        except ValueError as error:
+            mend = 'write a type, or {"type": "ray"}'
+            raise UsageError(f"--executor is not JSON: {error}", mend=mend) from error
+    if asked.get("type") not in EXECUTORS:
+        near = get_close_matches(str(asked.get("type")), EXECUTORS, n=1)
+        mend = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(EXECUTORS)}"
+        raise UsageError(f"there is no executor '{asked.get('type')}'", mend=mend)
+    for name, value in asked.items():
+        if name not in _OF_EXECUTORS:
+            mend = f"it knows {', '.join(_OF_EXECUTORS)}; the rest belongs into `run.executor`"
+            raise UsageError(f"--executor has no '{name}'", mend=mend)
+        if name != "type" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise UsageError(f"--executor: '{name}' must be a whole number above 0", mend="write it without quotes")
+    return asked if max_workers is None else {**asked, "max_workers": max_workers}
 
 
 def ask(question: str, *, yes: bool) -> None:

@@ -9,6 +9,7 @@ import typer
 from . import arguments
 from .arguments import (
     AdapterOption,
+    CacheOption,
     ConfigOption,
     ExecutorOption,
     FinalVarOption,
@@ -40,6 +41,7 @@ def run(
         float | None, typer.Option("--jitter-factor", min=0, max=1, help="Delays vary by this share.")
     ] = None,
     with_adapter: AdapterOption = None,
+    cache: CacheOption = None,
     log_level: LevelOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -65,6 +67,7 @@ def run(
             retry_delay=retry_delay,
             jitter_factor=jitter_factor,
             with_adapter=turned,
+            cache=arguments.cache(cache),
             log_level=log_level,
         )
         report = app.run_pipeline(config, call)

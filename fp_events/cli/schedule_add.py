@@ -11,12 +11,16 @@ from fp_events.domain.errors import UsageError
 
 from . import arguments
 from .arguments import (
+    AdapterOption,
     AttemptTimeoutOption,
+    CacheOption,
     ConfigOption,
+    ExecutorOption,
     FinalVarOption,
     InputOption,
     InputsOption,
     JitterOption,
+    LevelOption,
     MaxRetriesOption,
     PipelineArgument,
     RetryDelayOption,
@@ -71,7 +75,11 @@ def add(
     max_retries: MaxRetriesOption = None,
     retry_delay: RetryDelayOption = None,
     jitter_factor: JitterOption = None,
+    executor: ExecutorOption = None,
     attempt_timeout: AttemptTimeoutOption = None,
+    log_level: LevelOption = None,
+    with_adapter: AdapterOption = None,
+    cache: CacheOption = None,
     mqtt: Annotated[
         bool, typer.Option("--mqtt", help="Ask through the control topic instead of the local socket.")
     ] = False,
@@ -102,6 +110,10 @@ def add(
         "retry_delay": seconds(retry_delay, "--retry-delay"),
         "jitter_factor": jitter_factor,
         "timeout": seconds(attempt_timeout, "--attempt-timeout"),
+        "log_level": log_level,
+        "with_adapter": arguments.adapters(with_adapter),
+        "cache": arguments.cache(cache),
+        "executor": arguments.executor(executor),
     }
     if mqtt:
         from .control_topic import request

@@ -12,17 +12,21 @@ import typer
 
 from . import arguments
 from .arguments import (
+    AdapterOption,
     AttemptTimeoutOption,
+    CacheOption,
     ConfigOption,
+    ExecutorOption,
     FinalVarOption,
     InputOption,
     InputsOption,
     JitterOption,
+    LevelOption,
     MaxRetriesOption,
     PipelineArgument,
     RetryDelayOption,
 )
-from .daemon import call
+from .daemon import by, call
 from .invocation import Invocation
 from .moments import moment, seconds
 from .output import Format, FormatOption, console, note, safe, show_value, to_json
@@ -65,7 +69,11 @@ def trigger(
     max_retries: MaxRetriesOption = None,
     retry_delay: RetryDelayOption = None,
     jitter_factor: JitterOption = None,
+    executor: ExecutorOption = None,
     attempt_timeout: AttemptTimeoutOption = None,
+    log_level: LevelOption = None,
+    with_adapter: AdapterOption = None,
+    cache: CacheOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run; the exit code tells how it ended.")] = False,
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer than this.")
@@ -92,19 +100,21 @@ def trigger(
         "retry_delay": seconds(retry_delay, "--retry-delay"),
         "jitter_factor": jitter_factor,
         "timeout": seconds(attempt_timeout, "--attempt-timeout"),
+        "log_level": log_level,
+        "with_adapter": arguments.adapters(with_adapter),
+        "cache": arguments.cache(cache),
+        "executor": arguments.executor(executor),
         "wait": wait or None,
         "timeout_s": timeout,
     }
     config = invocation.config()
     if mqtt:
-        from .control_topic import request
-
-        with waiting(f"waiting for {pipeline}" if wait else ""):
-            found = request(config, "run", asked)
-    elif wait and sys.stderr.isatty():
+        by.set("mqtt")
+    if wait and sys.stderr.isatty() and by.get() == "socket":
         found = _followed(config, {**asked, "wait": None, "timeout_s": None}, timeout)
     else:
-        found = call(config, "run", asked)
+        with waiting(f"waiting for {pipeline}" if wait else ""):
+            found = call(config, "run", asked)
     _show(found, form, wait=wait)
 
 

@@ -177,8 +177,8 @@ def check_names(pipeline: Pipeline, graph: Graph) -> None:
         for name in names:
             if name not in known:
                 raise ConfigError(
-                    f"`run.cache.{key}` names '{name}', but module '{graph.name}' has no such function",
-                    where=pipeline.where_of(f"run.cache.{key}") or graph.file,
+                    f"`cache.{key}` names '{name}', but module '{graph.name}' has no such function",
+                    where=pipeline.origins.get(f"run.cache.{key}") or graph.file,
                     mend=nearest(name, sorted(known), "correct the name"),
                 )
 
