@@ -66,7 +66,7 @@ class DAG:
                     raise FlowkitError(
                         f"`tasks` of DAG '{name}' holds {task!r}, which is no task", mend="put @task above it"
                     )
-            registry.adopt(self.tasks, frame)
+        registry.adopt(self.tasks, max_workers or 0, frame)
 
     @property
     def inputs(self) -> Mapping[str, bool]:

@@ -10,7 +10,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from fp_events.domain.errors import ConfigError, Problem
-from fp_events.tasks.registry import tasks_of
+from fp_events.tasks.registry import branches_of, tasks_of
 from fp_events.tasks.task import Task
 
 from .guards import Caching
@@ -35,6 +35,8 @@ class Graph:
     #: Nodes that come from functions with marks, and those of them that a condition may skip.
     marked: frozenset[str] = frozenset()
     conditional: frozenset[str] = frozenset()
+    #: Independent nodes that the module's DAG wants to run at a time.
+    branches: int = 0
 
     @property
     def name(self) -> str:
@@ -100,6 +102,7 @@ def build(
         replaced=found.replaced,
         marked=frozenset(found.marked),
         conditional=frozenset(found.conditional),
+        branches=branches_of(vars(module)),
     )
     _refuse_cycles(graph)
     _refuse_conditional_branching(graph)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .driver_plan import DriverPlan
     from .loading import Generation
     from .plan import CompiledPlan
+    from .selection import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,4 +226,14 @@ def _compile(
         return DriverPlan(ref, selection, pipeline.executor, adapters)
     if adapters is not None:
         return AdaptedPlan(ref, selection, Lifecycle(selection, adapters))
-    return CompiledPlan(ref, selection)
+    return CompiledPlan(ref, selection, branches=_branches(pipeline, selection))
+
+
+def _branches(pipeline: Pipeline, selection: Selection) -> int:
+    """Independent functions that run at a time: what the module's DAG asks for, as far as the executor goes along."""
+    from .branching import has_branches
+
+    asked, spec = selection.graph.branches, pipeline.executor
+    if asked < 2 or (spec is not None and spec.type == "local") or not has_branches(selection):
+        return 0
+    return asked if spec is None or spec.max_workers is None else min(asked, spec.max_workers)

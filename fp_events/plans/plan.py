@@ -14,7 +14,7 @@ from fp_events.domain.run import PlanRef
 from .awaiting import has_sync_nodes, is_async, is_concurrent
 from .lifecycle import Lifecycle
 from .selection import Selection
-from .source import Style
+from .source import Program, Style
 from .trace import Recorder
 from .typed import validators_of
 from .using import uses_broker
@@ -26,7 +26,8 @@ class CompiledPlan:
 
     through_driver = False
 
-    def __init__(self, ref: PlanRef, selection: Selection) -> None:
+    def __init__(self, ref: PlanRef, selection: Selection, *, branches: int = 0) -> None:
+        """`branches`: ordinary functions that may run at a time, in threads; 0: one after the other."""
         self.ref = ref
         self.selection = selection
         self.inputs: Mapping[str, bool] = MappingProxyType(dict(selection.inputs))
@@ -37,7 +38,8 @@ class CompiledPlan:
         self.uses_broker = uses_broker(selection)
         self.is_marked = selection.is_marked
         self._concurrent = self.is_async and is_concurrent(selection)
-        self._variants = Variants(selection, self._style(), concurrent=self._concurrent)
+        self._branches = 0 if self.is_async else branches
+        self._variants = self._made(self._style())
         self._only = self._variants.only
         self._traced: Variants | None = None
 
@@ -71,9 +73,7 @@ class CompiledPlan:
     def traced(self) -> TracedRun:
         """One run of which every node is noted."""
         if self._traced is None:
-            style = self._style(traced=True)
-            programs = self._variants.programs
-            self._traced = Variants(self.selection, style, concurrent=self._concurrent, programs=programs)
+            self._traced = self._made(self._style(traced=True), self._variants.programs)
         return TracedRun(self, self._traced)
 
     def run(self, inputs: Mapping[str, Any], variants: Variants, recorder: Recorder) -> dict[str, Any]:
@@ -104,6 +104,9 @@ class CompiledPlan:
                 return program.lines[step.tb_lineno]
             step = step.tb_next
         return ""
+
+    def _made(self, style: Style, programs: dict[str, Program] | None = None) -> Variants:
+        return Variants(self.selection, style, concurrent=self._concurrent, branches=self._branches, programs=programs)
 
     def _style(self, *, traced: bool = False) -> Style:
         return Style(asynchronous=self.is_async, traced=traced)

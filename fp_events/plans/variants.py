@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .branching import Branching
 from .concurrent import Concurrent
 from .selection import Selection
 from .source import Program, Style, straight
@@ -14,12 +15,19 @@ class Variants:
     """Generated code leaves missing optional inputs out of calls; a variant is compiled when it is first needed."""
 
     def __init__(
-        self, selection: Selection, style: Style, *, concurrent: bool, programs: dict[str, Program] | None = None
+        self,
+        selection: Selection,
+        style: Style,
+        *,
+        concurrent: bool,
+        branches: int = 0,
+        programs: dict[str, Program] | None = None,
     ) -> None:
-        """`programs` takes in what is compiled, by file name."""
+        """`programs` takes in what is compiled, by file name. `branches`: functions in threads at a time."""
         self._selection = selection
         self._style = style
         self._concurrent = concurrent
+        self._branches = branches
         self.programs: dict[str, Program] = {} if programs is None else programs
         optional = [name for name, required in selection.inputs.items() if not required]
         #: A bit for each optional input: a set of them is a number, and cheap to look up.
@@ -42,6 +50,9 @@ class Variants:
         run: Any
         if self._concurrent:
             run = Concurrent(self._selection, present, self._style)
+            program = run.program
+        elif self._branches:
+            run = Branching(self._selection, present, self._style, self._branches)
             program = run.program
         else:
             program = straight(self._selection, present, self._style)

@@ -23,6 +23,8 @@ class _Book:
 
     code: CodeType
     tasks: list[Task] = field(default_factory=list)
+    #: Tasks that its DAGs want to run at a time, the largest number of them.
+    branches: int = 0
 
 
 def enter(task: Task, frame: FrameType) -> bool:
@@ -48,11 +50,24 @@ def shadowed(task: Task, frame: FrameType) -> Task | None:
     return None
 
 
-def adopt(tasks: Iterable[Task], frame: FrameType) -> None:
-    """Count tasks among those of the module whose top level `frame` is; in a function nothing needs to be done."""
-    if frame.f_locals is frame.f_globals:
-        for task in tasks:
-            _add(task, frame)
+def adopt(tasks: Iterable[Task], branches: int, frame: FrameType) -> None:
+    """Count a DAG's tasks among those of the module whose top level `frame` is; one in a function keeps them itself.
+
+    `branches`: how many of them the DAG wants to run at a time.
+    """
+    if frame.f_locals is not frame.f_globals:
+        return
+    for task in tasks:
+        _add(task, frame)
+    book = frame.f_globals.get(_BOOK)
+    if isinstance(book, _Book):
+        book.branches = max(book.branches, branches)
+
+
+def branches_of(namespace: Mapping[str, Any]) -> int:
+    """How many of a module's tasks its DAGs want to run at a time; 0 where they do not say."""
+    book = namespace.get(_BOOK)
+    return book.branches if isinstance(book, _Book) else 0
 
 
 def visible(frame: FrameType) -> list[Task]:
