@@ -49,6 +49,7 @@ def build_pipeline(
         retry=_retry(run),
         on_retry=run.on_retry,
         log_level=run.log_level,
+        trace=run.trace,
         adapters=tuple(name for name in ADAPTERS if getattr(run.with_adapter, name)),
         adapter=settings.adapter.model_dump(),
         hooks=hooks(project.hooks, settings.hooks, both),

@@ -83,6 +83,11 @@ class RunDefaults(Block):
         CacheSettings(), "Values of nodes that are kept from run to run; a bare `true` or `false` is its `enabled`."
     )
     log_level: Annotated[str, LEVEL] | None = setting(None, "Level of the pipeline's own log.", shown="`log.level`")
+    trace: Annotated[Literal["auto", "always", "never"], one_of("auto", "always", "never")] = setting(
+        "auto",
+        "Which runs are traced, node by node, for `runs show` and events. "
+        "`auto`: runs that no message caused, and all runs of a pipeline whose functions have marks.",
+    )
     timeout: Annotated[float, duration(_SHORTEST, _LONGEST)] | None = setting(
         None, "The longest that one attempt may take.", shown="no limit"
     )

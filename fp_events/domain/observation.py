@@ -33,6 +33,8 @@ class RunRecord:
     failure: Failure | None
     #: JSON of the outputs; None unless SUCCEEDED.
     values: bytes | None = None
+    #: What happened to each node of the last attempt, as `encode_nodes` writes it; None where that was not noted.
+    nodes: bytes | None = field(default=None, repr=False)
     #: Level for this run's log lines; None: the pipeline's.
     log_level: str | None = None
 

@@ -115,6 +115,8 @@ class Pipeline:
     #: While a run waits for a retry: `hold` its key, or let later runs `pass`.
     on_retry: Literal["hold", "pass"] = "hold"
     log_level: str | None = None
+    #: Which runs are traced, node by node; `auto`: those that no message caused, and those of plans with marks.
+    trace: Literal["auto", "always", "never"] = "auto"
     #: The adapters that its runs have, in the order of `adapters.ADAPTERS`.
     adapters: tuple[str, ...] = ()
     #: What each of them needs, by its name; plain values, secrets among them.

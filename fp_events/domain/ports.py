@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from .message import Confirmation, ConnectionStatus, Delivery, Publication, Subscription
+from .observation import NodeRecord
 from .records import (
     Batch,
     Committed,
@@ -187,14 +188,37 @@ class Plan(Protocol):
     def has_sync_nodes(self) -> bool:
         """Some node is an ordinary function, which may block."""
 
+    @property
+    def is_marked(self) -> bool:
+        """Some node comes from a function with marks."""
+
+    def traced(self) -> TracedRun:
+        """One run of which every node is noted."""
+
     def execute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Run every node once. An exception of a node passes through unchanged; `failed_node` names it."""
+        """Run every node once; outputs that were skipped are left out.
+
+        An exception of a node passes through unchanged; `failed_node` names it.
+        """
 
     async def execute_async(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The same for plans with awaiting nodes, which run concurrently where the graph allows."""
 
     def failed_node(self, error: BaseException) -> str:
         """The node that raised `error`, from its traceback; empty if none did."""
+
+
+class TracedRun(Protocol):
+    """One run of a plan, and what happens to its nodes."""
+
+    def execute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """As the plan's; once."""
+
+    async def execute_async(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """As the plan's; once."""
+
+    def nodes(self, error: BaseException | None = None) -> Sequence[NodeRecord]:
+        """What happened so far, in the order in which nodes began; `error` is what ended the run."""
 
 
 class Handler(Protocol):

@@ -20,6 +20,7 @@ from .lifecycle import Lifecycle, quieten
 from .selection import Selection
 from .skipping import needed, unless_skipped
 from .trace import merged
+from .typed import validators_of
 from .using import uses_broker
 
 #: Threads for the branches of a `Parallelizable` where the pipeline's executor does not say.
@@ -50,6 +51,7 @@ class DriverPlan:
         self.inputs: Mapping[str, bool] = MappingProxyType(dict(selection.inputs))
         self.outputs: Sequence[str] = selection.outputs
         self.is_marked = selection.is_marked
+        self.validators = validators_of(selection)
         self.uses_broker = uses_broker(selection)
         self._threads = _threads(executor)
         self._set = adapters or hamilton("lifecycle.base").LifecycleAdapterSet()

@@ -27,6 +27,7 @@ from .failures import failure_of
 from .formats import Formats
 from .outputs import CompiledOutput
 from .overrides import with_cache
+from .tracing import Tracing, traces
 from .validation import Unpacked, validated, validated_settings, validating
 
 
@@ -58,11 +59,15 @@ class Compiled:
     outputs: tuple[CompiledOutput, ...]
     #: Some output's topic needs more than captures.
     needs_scope: bool
+    #: Some node has marks, or runs are traced: an attempt goes through `Tracing`.
+    is_watched: bool
+    is_traced: bool
     #: Adapters, loaders and savers are told which attempt runs, and may say which trace results belong to.
     is_adapted: bool
     #: By input, as far as annotations describe fields.
     validators: Mapping[str, Callable[[Any], Any]]
-    #: Encodes what `runs show` shows: all outputs of the plan but state and resources.
+    #: What `runs show` shows: all outputs of the plan but state and resources; and its encoder.
+    shown: tuple[str, ...]
     encode_values: Callable[[Mapping[str, Any], Mapping[str, bytes]], bytes]
 
 
@@ -140,32 +145,36 @@ class PipelineHandler:
     def handle(self, attempt: Attempt) -> AttemptResult:
         """Run one attempt on the calling thread."""
         started_at, started = datetime.now(UTC), time.perf_counter()
-        compiled = self._default
+        compiled, tracing = self._default, None
         try:
             compiled, inputs, scope = self._ready(attempt)
             if compiled.is_adapted:
                 self._announce(attempt, compiled, scope)
-            values = compiled.plan.execute(inputs)
-            return self._returned(attempt, compiled, values, scope, started_at, started)
+            if compiled.is_watched:
+                tracing = Tracing(compiled.plan, attempt, traced=compiled.is_traced)
+            values = (tracing or compiled.plan).execute(inputs)
+            return self._returned(attempt, compiled, values, scope, started_at, started, tracing)
         except BaseException as error:  # noqa: BLE001 - a plan's SystemExit must not end a worker
-            return self._failed(attempt, compiled, error, started_at, started)
+            return self._failed(attempt, compiled, error, started_at, started, tracing)
 
     async def handle_async(self, attempt: Attempt) -> AttemptResult:
         """Run one attempt on the running loop; a cancellation passes through."""
         started_at, started = datetime.now(UTC), time.perf_counter()
-        compiled = self._default
+        compiled, tracing = self._default, None
         try:
             ready = self._ready(attempt) if self._hooks_wait is None else await self._hooks_wait(attempt)
             compiled, inputs, scope = ready
             if compiled.is_adapted:
                 self._announce(attempt, compiled, scope)
-            plan = compiled.plan
+            if compiled.is_watched:
+                tracing = Tracing(compiled.plan, attempt, traced=compiled.is_traced)
+            plan = tracing or compiled.plan
             values = await plan.execute_async(inputs) if plan.is_async else plan.execute(inputs)
-            return self._returned(attempt, compiled, values, scope, started_at, started)
+            return self._returned(attempt, compiled, values, scope, started_at, started, tracing)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - see `handle`
-            return self._failed(attempt, compiled, error, started_at, started)
+            return self._failed(attempt, compiled, error, started_at, started, tracing)
 
     def _compile(self, plan: Plan, asked: Sequence[str], adapters: Sequence[Any]) -> Compiled:
         pipeline = self._pipeline
@@ -187,6 +196,7 @@ class PipelineHandler:
         shown = tuple(
             name for name in plan.outputs if (name not in pipeline.state or name in asked) and name not in resources
         )
+        is_traced = traces(pipeline, plan, message=True)
         return Compiled(
             plan=plan,
             version=plan.ref.version,
@@ -195,8 +205,11 @@ class PipelineHandler:
             mappers=_mappers(pipeline.triggers, wanted, base, validators),
             outputs=outputs,
             needs_scope=any(output.needs_scope for output in outputs),
+            is_watched=is_traced or plan.is_marked,
+            is_traced=is_traced,
             is_adapted=bool(adapters) or plan.uses_broker,
             validators=validators,
+            shown=shown,
             encode_values=self._formats.values_encoder(shown),
         )
 
@@ -234,6 +247,8 @@ class PipelineHandler:
         inputs = dict(compiled.base)
         scope: dict[str, Any] = {}
         message = attempt.message
+        if message is None and traces(pipeline, compiled.plan, message=False):
+            compiled = replace(compiled, is_watched=True, is_traced=True)
         if message is not None and attempt.trigger is not None:
             trigger = self._pipeline.triggers[attempt.trigger]
             payload = self._payload(attempt, message) if unpacked is None else unpacked.payload
@@ -301,12 +316,13 @@ class PipelineHandler:
         scope: dict[str, Any] | None,
         started_at: datetime,
         started: float,
+        tracing: Tracing | None,
     ) -> AttemptResult:
         publications: list[Publication] = []
         #: Node -> JSON of its value, so that it is encoded once.
         known: dict[str, bytes] = {}
         for output in compiled.outputs:
-            value = values[output.node]
+            value = values.get(output.node)
             if value is None:
                 continue
             if output.each:
@@ -321,9 +337,9 @@ class PipelineHandler:
             if compiled.plan.uses_broker:
                 publications += saved(len(publications))
             publications = [_traced(publication) for publication in publications]
-        state = None
-        if self._pipeline.state:
-            state = self._formats.encode_state({node: values[node] for node in self._pipeline.state if node in values})
+        encode_values = compiled.encode_values
+        if tracing is not None and len(values) < len(compiled.plan.outputs):
+            encode_values = self._formats.values_encoder([name for name in compiled.shown if name in values])
         return AttemptResult(
             run_id=attempt.run_id,
             number=attempt.number,
@@ -332,9 +348,17 @@ class PipelineHandler:
             started_at=started_at,
             duration=time.perf_counter() - started,
             publications=tuple(publications),
-            values=compiled.encode_values(values, known),
-            state=state,
+            values=encode_values(values, known),
+            state=self._new_state(attempt, values) if self._pipeline.state else None,
+            nodes=None if tracing is None else tracing.returned(values),
         )
+
+    def _new_state(self, attempt: Attempt, values: Mapping[str, Any]) -> bytes | None:
+        """The key's new state; nodes that were skipped keep their value."""
+        new = {node: values[node] for node in self._pipeline.state if node in values}
+        if len(new) < len(self._pipeline.state) and attempt.state is not None:
+            new = {**self._formats.decode_state(attempt.state), **new}
+        return self._formats.encode_state(new) if new else None
 
     def _failed(
         self,
@@ -343,6 +367,7 @@ class PipelineHandler:
         error: BaseException,
         started_at: datetime,
         started: float,
+        tracing: Tracing | None,
     ) -> AttemptResult:
         return AttemptResult(
             run_id=attempt.run_id,
@@ -352,4 +377,5 @@ class PipelineHandler:
             started_at=started_at,
             duration=time.perf_counter() - started,
             failure=failure_of(error, node=compiled.plan.failed_node(error)),
+            nodes=None if tracing is None else tracing.raised(error),
         )

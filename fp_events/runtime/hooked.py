@@ -18,6 +18,7 @@ from fp_events.domain.run import Attempt, AttemptResult, Failure
 from .failures import MESSAGE_LENGTH, failure_of, line_of
 from .handler import Compiled, PipelineHandler, Ready
 from .resources import Pool
+from .tracing import Tracing
 from .validation import Unpacked
 
 T = TypeVar("T")
@@ -124,12 +125,18 @@ class HookedHandler(PipelineHandler):
         )
 
     def _failed(
-        self, attempt: Attempt, compiled: Compiled, error: BaseException, started_at: datetime, started: float
+        self,
+        attempt: Attempt,
+        compiled: Compiled,
+        error: BaseException,
+        started_at: datetime,
+        started: float,
+        tracing: Tracing | None,
     ) -> AttemptResult:
         if isinstance(error, HookFailed):
-            result = super()._failed(attempt, compiled, error.cause, started_at, started)
+            result = super()._failed(attempt, compiled, error.cause, started_at, started, tracing)
             return replace(result, failure=_told(error, result.failure))
-        result = super()._failed(attempt, compiled, error, started_at, started)
+        result = super()._failed(attempt, compiled, error, started_at, started, tracing)
         if isinstance(error, ResourceUnavailable) and error.__cause__ is not None and result.failure is not None:
             # `retry_exceptions` may name what the user's function raised.
             lineage = (*result.failure.lineage, *failure_of(error.__cause__).lineage)

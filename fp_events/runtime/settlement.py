@@ -150,6 +150,7 @@ class Settlement:
             version=result.version if result else "",
             facts=facts,
             values=result.values if result else None,
+            nodes=result.nodes if result and facts is None else None,
             state=write,
             publications=publications,
             dead_letter=dead,
@@ -235,6 +236,7 @@ def _facts(result: AttemptResult) -> AttemptFacts:
         version=result.version,
         started_at=result.started_at,
         duration=result.duration,
+        nodes=result.nodes,
     )
 
 
@@ -253,4 +255,6 @@ def _record(pipeline: str, entry: Entry, finish: Finish, result: AttemptResult |
         duration=finish.duration,
         failure=result.failure if result else None,
         values=finish.values,
+        nodes=result.nodes if result else None,
+        log_level=None if entry.odd.overrides is None else entry.odd.overrides.log_level,
     )
