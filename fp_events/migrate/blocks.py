@@ -71,7 +71,7 @@ class New:
 
         It is told where the key, the value or its meaning changed. `comment` stands above it in the new file.
         """
-        before = old.file.data
+        before: Any = old.file.data
         for part in (*old.path, name):
             before = before.get(part) if isinstance(before, Mapping) else None
         reason = self._judge(self._document, path, value)

@@ -12,10 +12,12 @@ from fp_events.domain.errors import StorageError, UsageError
 
 from .blocks import New
 from .layouts import OldProject, find
+from .modules import Module
 from .mqtt_files import built_in, plugin_file
 from .pipeline_file import PipelineFile
 from .project_file import project_file
 from .report import Judge, Kind, Migration
+from .rewriting import instead_of
 from .writing import document
 
 #: Folders that hold nothing of the project's own.
@@ -139,6 +141,8 @@ def _copies(found: OldProject, migration: Migration) -> None:
             migration.tell(Kind.TODO, name, "file", "", note="it is larger than 100 MiB: move it, or link to it")
             continue
         migration.copies[name] = name
+        if path.suffix == ".py":
+            _imports(path, name, migration)
     ignored = found.root / ".gitignore"
     text = ignored.read_text(encoding="utf-8", errors="replace") if ignored.is_file() else ""
     private = "".join(f"{name}\n" for name in sorted(migration.private))
@@ -147,6 +151,13 @@ def _copies(found: OldProject, migration: Migration) -> None:
     if (found.root / ".env").is_file():
         note = "variables are taken from the environment alone: export them before `fp-events serve`"
         migration.tell(Kind.TODO, ".env", "file", "", note=note)
+
+
+def _imports(path: LocalPath, name: str, migration: Migration) -> None:
+    """Tell of FlowerPower in code that is no pipeline: scripts, hooks, tests."""
+    module = Module(name, path.read_text(encoding="utf-8", errors="replace"))
+    for node, imported in module.imports():
+        migration.tell(Kind.TODO, module.where(node), "import", f"import of {imported}", "", instead_of(imported))
 
 
 def _files(folder: LocalPath) -> Iterator[LocalPath]:

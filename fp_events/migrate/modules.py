@@ -64,8 +64,14 @@ class Module:
         for statement in self.tree.body:
             if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and not statement.name.startswith("_"):
                 self.functions.setdefault(statement.name.partition("__")[0], []).append(statement)
-        self._texts = {node.value for node in ast.walk(self.tree) if isinstance(node, ast.Constant)
-                       and isinstance(node.value, str)}  # fmt: skip
+        #: Text anywhere but in ``x["text"]``: decorators name inputs so.
+        self._texts = {
+            node.value
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and not isinstance(self.parents.get(node), ast.Subscript)
+        }
 
     def where(self, node: ast.AST) -> str:
         """File and line of a piece of it."""

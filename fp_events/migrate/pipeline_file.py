@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from .run_block import run_block
 from .schedule_block import schedule_block, shared_schedule
 
 #: The environment whose settings become the pipeline's own; others become overlays.
-_MAIN: Final = ("prod", "production", "default", "dev")
+_MAIN: Final[Sequence[str]] = ("prod", "production", "default", "dev")
 
 
 class PipelineFile:
@@ -44,21 +44,25 @@ class PipelineFile:
         for name in ("inputs", "config"):
             given = main.left.get(name) if main is not None else None
             settings[name] = given if isinstance(given, Mapping) else {}
-        rewriting = Rewriting(self.module, settings, self._migration, rest.file.name if rest.path == () else "")
+        rewriting = Rewriting(self.module, settings, self._migration, rest.file.name)
         done = rewriting.run(local)
         for index, (environment, run) in enumerate(runs.items()):
             new = self.new if index == 0 else New(_overlay(environment, self._pipeline), "pipeline", self._judge)
-            self._filled(run, "inputs", run.take("inputs"), new, ("run", "inputs"))
+            self._filled(run, "inputs", run.take("inputs"), new, ("run", "inputs"), run.left.get("config") or {})
             run_block(run, new)
             if index:
-                for name, on in (self.new.get(("run", "with_adapter")) or {}).items():
-                    if on and new.get(("run", "with_adapter", name)) is None:
-                        new.set(("run", "with_adapter", name), False)
+                self._overlaid(new)
                 self.overlays[environment] = new
         left = {name: value for name, value in settings["params"].items() if name not in done.moved}
-        self._filled(rest, "params", {**left, **done.flat}, self.new, ("params",), flat=done.flat)
+        self._filled(rest, "params", {**left, **done.flat}, self.new, ("params",), settings["config"])
         self._others(rest)
         return done
+
+    def _overlaid(self, new: New) -> None:
+        """Switch off, in an environment, the adapters that only the main one had on."""
+        for name, on in (self.new.get(("run", "with_adapter")) or {}).items():
+            if on and new.get(("run", "with_adapter", name)) is None:
+                new.set(("run", "with_adapter", name), False)
 
     def _old_blocks(self) -> tuple[dict[str, Old], Old]:
         """The ``run`` blocks by environment, the main one first, and all else."""
@@ -78,26 +82,25 @@ class PipelineFile:
                 if name in (first, second):
                     environment = str(second if first == name else first)
                     found[environment] = Old(self._migration, shared, ("run", str(first), str(second)), inner or {})
-        order = [environment for environment in _MAIN if environment in found]
-        order += [environment for environment in found if environment not in order]
+        order = sorted(found, key=lambda environment: _MAIN.index(environment) if environment in _MAIN else len(_MAIN))
         params = shared.data.get("params")
         own = params.get(name) if isinstance(params, Mapping) else None
         rest = Old(self._migration, shared, ("params", name), {"params": own or {}})
         return {environment: found[environment] for environment in order}, rest
 
     def _filled(
-        self, old: Old, key: str, given: Any, new: New, path: tuple[str, ...], flat: Mapping[str, Any] | None = None
+        self, old: Old, key: str, given: Any, new: New, path: tuple[str, ...], config: Mapping[str, Any]
     ) -> None:
         """Write the values that a function takes; the others are refused here, and were ignored there."""
         if is_empty(given) or not isinstance(given, Mapping):
             return
         kept = {}
-        config = new.get(("run", "config")) or {}
         for name, value in given.items():
             if self._pipeline.module and self.module.broken is None and not self.module.takes(str(name)):
                 who = "a function computes it" if str(name) in self.module.functions else "no function takes it"
                 self._migration.tell(Kind.DROPPED, old.where(key), f"{old.key(key)}.{name}", value, note=who)
             elif name in config:
+                # Where both have it, Hamilton takes its configuration's.
                 note = "`run.config` has it too, and wins"
                 self._migration.tell(Kind.DROPPED, old.where(key), f"{old.key(key)}.{name}", value, note=note)
             else:
@@ -108,7 +111,7 @@ class PipelineFile:
                     self._migration.tell(Kind.MEANING, old.where(key), f"{old.key(key)}.{name}", value, shown, note)
         if kept:
             new.set(path, kept)
-        if self._pipeline.file is None and kept and not flat:
+        if self._pipeline.file is None and kept and path != ("params",):
             shown = f"{new.file}: {'.'.join(path)}"
             self._migration.tell(Kind.CHANGED, old.where(key), old.key(key), given, shown)
 

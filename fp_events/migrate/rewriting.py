@@ -25,6 +25,11 @@ _INSTEAD: Final = (
 _UNWRITABLE: Final = "a variable or a date among the values cannot stand in the module: give functions parameters"
 
 
+def instead_of(module: str) -> str:
+    """What there is in place of a module of FlowerPower."""
+    return next((said for prefix, said in _INSTEAD if f"{module}.".startswith(f"{prefix}.")), "")
+
+
 @dataclass(slots=True)
 class Rewritten:
     """What became of a module."""
@@ -194,9 +199,8 @@ class Rewriting:
             if not used:
                 self._remove(node)
                 continue
-            note = next((said for prefix, said in _INSTEAD if f"{name}.".startswith(f"{prefix}.")), "")
             text = ast.get_source_segment(self._module.text, node) or name
-            self._tell(Kind.TODO, self._module.where(node), "import", text, "", note)
+            self._tell(Kind.TODO, self._module.where(node), "import", text, "", instead_of(name))
 
     def _helpers(self) -> None:
         """Remove the helper of newer templates that finds the project's folder, where only the reading called it."""
