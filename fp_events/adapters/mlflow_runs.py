@@ -25,8 +25,13 @@ from .trouble import Trouble, harmless
 
 #: What one call of `log_batch` takes.
 _BATCH: Final = 100
-#: Tries of a request, and seconds for each: MLflow's own, 7 and 120, keep what waits for many minutes.
-_PATIENCE: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+#: MLflow's settings, where the environment has none: tries of a request and seconds for each, since its own, 7 and 120,
+#: keep what waits for many minutes; and folders as stores, which it takes from those only who ask for them.
+_DEFAULTS: Final = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ALLOW_FILE_STORE": "true",
+}
 
 
 @dataclass(slots=True)
@@ -99,7 +104,7 @@ class MlflowRuns(base.BasePreGraphExecute, base.BasePostGraphExecute):
             mlflow.end_run("FINISHED" if success else "FAILED")
         values = dict(results) if success and isinstance(results, Mapping) else {}
         reason = "" if error is None else f"{type(error).__name__}: {error}"
-        status = "FINISHED" if success else "FAILED" if error is not None else "KILLED"
+        status = "FINISHED" if success else "FAILED" if isinstance(error, Exception) else "KILLED"
         self._sender.put(partial(self._end, run, datetime.now(UTC), status, values, reason))
 
     def _tags(self, running: Running) -> dict[str, str]:
@@ -115,7 +120,7 @@ class MlflowRuns(base.BasePreGraphExecute, base.BasePostGraphExecute):
         }
         return {name: text for name, text in tags.items() if text}
 
-    def _begin(self, run: _Open, at: datetime, name: str, tags: Mapping[str, str], given: Mapping[str, str]) -> None:
+    def _begin(self, run: _Open, at: datetime, name: str, tags: Mapping[str, str], given: Mapping[str, str]) -> bool:
         from mlflow.entities import Param
 
         client = self._connected()
@@ -124,13 +129,14 @@ class MlflowRuns(base.BasePreGraphExecute, base.BasePostGraphExecute):
         params = [Param(name, text) for name, text in given.items()]
         for start in range(0, len(params), _BATCH):
             client.log_batch(run.id, params=params[start : start + _BATCH])
+        return True
 
-    def _end(self, run: _Open, at: datetime, status: str, values: Mapping[str, Any], reason: str) -> None:
+    def _end(self, run: _Open, at: datetime, status: str, values: Mapping[str, Any], reason: str) -> bool:
         from mlflow.entities import Metric
 
         if not run.id:
             # It was counted when it could not be made.
-            return
+            return False
         client = self._connected()
         moment = _milliseconds(at)
         found = [Metric(name, number, moment, 0) for name, number in metrics(values).items()]
@@ -144,12 +150,13 @@ class MlflowRuns(base.BasePreGraphExecute, base.BasePostGraphExecute):
         if reason:
             client.set_tag(run.id, "fp_events.error", reason[:500])
         client.set_terminated(run.id, status=status, end_time=moment)
+        return True
 
     def _connected(self) -> Any:
         """The client, with the experiment that its runs belong to."""
         with self._made:
             if self._client is None:
-                for name, text in _PATIENCE.items():
+                for name, text in _DEFAULTS.items():
                     os.environ.setdefault(name, text)
                 from mlflow.tracking import MlflowClient
 

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, Final
 
 from hamilton.lifecycle import base
@@ -110,6 +111,7 @@ def _send_code_along(graph: Any) -> None:
     """Have the project's modules travel with their functions: Ray's workers cannot import them."""
     from ray import cloudpickle
 
+    by_value: Callable[[ModuleType], None] = cloudpickle.register_pickle_by_value
     for node in graph.nodes.values():
         for function in node.originating_functions or ():
             module = sys.modules.get(function.__module__)
@@ -118,4 +120,4 @@ def _send_code_along(graph: Any) -> None:
             package = module.__name__.partition(".")[0]
             for name, other in list(sys.modules.items()):
                 if other is not None and (name == package or name.startswith(f"{package}.")):
-                    cloudpickle.register_pickle_by_value(other)
+                    by_value(other)

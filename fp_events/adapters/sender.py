@@ -15,6 +15,8 @@ from fp_events.domain.closing import at_end_of_process
 
 from .trouble import Trouble
 
+#: True: the server was told something.
+Sending = Callable[[], bool]
 #: Calls that wait at the most; more are dropped and counted.
 _MOST: Final = 20_000
 #: Seconds that the end of a process is held up for what waits.
@@ -32,11 +34,11 @@ class Sender:
         self._pid = 0
         self._registered = False
         self._busy = False
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Sending] = deque()
         self._changed = threading.Condition()
         _senders.add(self)
 
-    def put(self, call: Callable[[], None]) -> None:
+    def put(self, call: Sending) -> None:
         """Have `call` made soon."""
         if self._pid != os.getpid():
             with _starting:
@@ -82,11 +84,12 @@ class Sender:
                 call = self._waiting.popleft()
                 self._busy = True
             try:
-                call()
+                told = call()
             except Exception as error:  # noqa: BLE001 - a library's errors are its server's, or its own
                 self._trouble.failed(error)
             else:
-                self._trouble.worked()
+                if told:
+                    self._trouble.worked()
             finally:
                 with self._changed:
                     self._busy = False

@@ -13,7 +13,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from fp_events import __version__
 from fp_events.domain.closing import at_end_of_process
 
 from .sender import GRACE
@@ -38,7 +37,7 @@ def provider_to(settings: Mapping[str, Any], trouble: Trouble) -> TracerProvider
     key = (os.getpid(), protocol, endpoint, settings["service_name"])
     with _lock:
         if key not in _providers:
-            provider = _providers[key] = _provider(protocol, endpoint, settings["service_name"], trouble)
+            provider = _providers[key] = _provider(protocol, endpoint, settings, trouble)
             # Workers end without Python's own clean-up.
             at_end_of_process(lambda: _flush(provider))
             atexit.register(_flush, provider)
@@ -91,8 +90,8 @@ class _Watched(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
-def _provider(protocol: str, endpoint: str, service: str, trouble: Trouble) -> TracerProvider:
-    resource = Resource.create({"service.name": service, "service.version": __version__})
+def _provider(protocol: str, endpoint: str, settings: Mapping[str, Any], trouble: Trouble) -> TracerProvider:
+    resource = Resource.create({"service.name": settings["service_name"], "service.version": settings["version"]})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     delay = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _DELAY
     exporter = _Watched(*_exporter(protocol, endpoint), endpoint, trouble)

@@ -42,7 +42,7 @@ class _Run:
     sent_at: float = field(default_factory=monotonic)
 
 
-class TrackerClient(HamiltonClient):  # type: ignore[misc]  # the SDK has no annotations of its own
+class TrackerClient(HamiltonClient):
     """Takes what the tracker says at once, under ids of its own, and passes it on with the server's."""
 
     def __init__(self, settings: Mapping[str, Any], sender: Sender) -> None:
@@ -111,7 +111,7 @@ class TrackerClient(HamiltonClient):  # type: ignore[misc]  # the SDK has no ann
         body = {"run_status": status, "run_end_time": datetime.now(UTC).isoformat()}
         self._sender.put(partial(self._end, run, dag_run_id, body))
 
-    def _begin(self, run: _Run, template: _Template, body: Mapping[str, Any]) -> None:
+    def _begin(self, run: _Run, template: _Template, body: Mapping[str, Any]) -> bool:
         if not self._is_known:
             self._call("GET", "phone_home")
             self._call("GET", f"projects/{self._project}")
@@ -119,6 +119,7 @@ class TrackerClient(HamiltonClient):  # type: ignore[misc]  # the SDK has no ann
         if template.id is None:
             template.id = self._template(template.asked)
         run.id = self._call("POST", "dag_runs", params={"dag_template_id": template.id}, json=body)["id"]
+        return True
 
     def _template(self, asked: Mapping[str, Any]) -> int:
         """The server's id of a graph, which it is told where it does not know it."""
@@ -147,23 +148,26 @@ class TrackerClient(HamiltonClient):  # type: ignore[misc]  # the SDK has no ann
         }
         return int(self._call("POST", "dag_templates", params={"project_id": self._project}, json=body)["id"])
 
-    def _update(self, run: _Run, number: int, update: dict[str, Any]) -> None:
+    def _update(self, run: _Run, number: int, update: dict[str, Any]) -> bool:
         run.updates.append(update)
-        if len(run.updates) >= _BATCH or monotonic() - run.sent_at >= _PAUSE:
-            self._send(run, number)
+        is_due = len(run.updates) >= _BATCH or monotonic() - run.sent_at >= _PAUSE
+        return is_due and self._send(run, number)
 
-    def _send(self, run: _Run, number: int) -> None:
+    def _send(self, run: _Run, number: int) -> bool:
         waiting, run.updates, run.sent_at = run.updates, [], monotonic()
         if run.id is None or not waiting:
-            return
+            return False
         attributes, updates = create_batch(waiting, number)
         body = {"attributes": attributes, "task_updates": updates}
         self._call("PUT", "dag_runs_bulk", params={"dag_run_id": run.id}, json=body)
+        return True
 
-    def _end(self, run: _Run, number: int, body: Mapping[str, Any]) -> None:
+    def _end(self, run: _Run, number: int, body: Mapping[str, Any]) -> bool:
         self._send(run, number)
-        if run.id is not None:
-            self._call("PUT", f"dag_runs/{run.id}/", json=body)
+        if run.id is None:
+            return False
+        self._call("PUT", f"dag_runs/{run.id}/", json=body)
+        return True
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         answer = self._session.request(method, f"{self._base}/{path}", timeout=_TIMEOUT, **arguments)

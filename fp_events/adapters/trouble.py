@@ -7,15 +7,13 @@ import logging
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 _log = logging.getLogger("fp_events.adapters")
 #: Seconds between two lines about the same adapter.
 _PAUSE: Final = 60.0
 #: Characters of an error's text.
 _LONGEST: Final = 300
-
-P = ParamSpec("P")
 
 
 class Trouble:
@@ -71,25 +69,17 @@ class Trouble:
         }
 
 
-class Troubled(Protocol):
-    """What has troubles to tell of."""
-
-    @property
-    def trouble(self) -> Trouble:
-        """Its own."""
+Hook = TypeVar("Hook", bound=Callable[..., None])
 
 
-T = TypeVar("T", bound=Troubled)
-
-
-def harmless(hook: Callable[Concatenate[T, P], None]) -> Callable[Concatenate[T, P], None]:
-    """A hook whose errors stay out of the run."""
+def harmless(hook: Hook) -> Hook:
+    """A hook of an adapter with `trouble`, whose errors stay out of the run."""
 
     @functools.wraps(hook)
-    def call(self: T, *args: P.args, **kwargs: P.kwargs) -> None:
+    def call(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
             hook(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - libraries raise anything, and the run goes on
             self.trouble.failed(error)
 
-    return call
+    return cast("Hook", call)

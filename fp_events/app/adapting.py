@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fp_events.domain.adapters import ADAPTERS, missing
-from fp_events.domain.errors import ConfigError, Problem
+from fp_events import __version__
+from fp_events.domain.adapters import ADAPTERS, chosen, missing
+from fp_events.domain.errors import ConfigError, Problem, UsageError
 from fp_events.domain.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from fp_events.adapters.making import Adapters
     from fp_events.config import Config
 
 #: The adapters of a run that turns some on and off.
@@ -18,11 +20,13 @@ Choice = Callable[[Mapping[str, bool]], Sequence[Any]]
 
 def adapters_of(config: Config, pipeline: Pipeline, *, in_foreground: bool) -> Choice:
     """The adapters of one pipeline; each is made when it is first asked for, which may raise ConfigError."""
+    made: Adapters | None = None
 
     def choose(asked: Mapping[str, bool]) -> Sequence[Any]:
         if not pipeline.adapters and not any(asked.values()):
             return ()
         nonlocal made
+        asked = check_adapters(pipeline, asked)
         if made is None:
             from fp_events.adapters.making import Adapters
             from fp_events.plans.hamilton_api import hamilton
@@ -32,7 +36,6 @@ def adapters_of(config: Config, pipeline: Pipeline, *, in_foreground: bool) -> C
             made = Adapters(pipeline.name, pipeline.adapters, _settings(config, pipeline), in_foreground=in_foreground)
         return made.of(asked)
 
-    made = None
     return choose
 
 
@@ -58,6 +61,7 @@ def _settings(config: Config, pipeline: Pipeline) -> dict[str, dict[str, Any]]:
     for name in ("tracking_uri", "registry_uri"):
         mlflow[name] = _in_project(config, mlflow[name])
     telemetry["service_name"] = telemetry["service_name"] or config.name
+    telemetry["version"] = __version__
     return settings
 
 
@@ -84,6 +88,26 @@ def hide_password(url: str) -> None:
     if password:
         register_secret(password)
         register_secret(unquote(password))
+
+
+def check_adapters(pipeline: Pipeline, given: Mapping[str, bool]) -> dict[str, bool]:
+    """What a run turns on and off, by the names that we have; raises UsageError or ConfigError for what it cannot."""
+    try:
+        asked = chosen(given)
+    except ValueError as error:
+        raise UsageError(f"with_adapter: {error}") from None
+    for name in (name for name, on in asked.items() if on and name not in pipeline.adapters):
+        module = missing(name)
+        if module:
+            what = f"the adapter '{name}' needs the package {module}, which is not installed"
+            raise ConfigError(what, mend=f"pip install '{ADAPTERS[name].requirement}'")
+        if name == "hamilton_tracker":
+            tracker = pipeline.adapter[name]
+            absent = next((key for key in ("username", "project_id") if tracker[key] is None), None)
+            if absent:
+                what = f"the adapter 'hamilton_tracker' needs adapter.hamilton_tracker.{absent}"
+                raise ConfigError(what, where=pipeline.where, mend="give it; Hamilton UI shows it")
+    return asked
 
 
 def adapter_problems(config: Config, pipelines: Sequence[Pipeline]) -> Iterator[Problem]:

@@ -56,11 +56,11 @@ def chosen(given: Any) -> dict[str, bool]:
     """What ``{"mlflow": true, "progressbar": false}`` turns on and off; raises ValueError with one sentence."""
     if not isinstance(given, Mapping):
         raise ValueError('expected an object such as {"mlflow": true}')
-    found = {}
+    found: dict[str, bool] = {}
     for word, on in given.items():
-        name = _OTHER_NAMES.get(word, word)
+        name = str(_OTHER_NAMES.get(word, word))
         if name not in ADAPTERS:
-            near = get_close_matches(str(name), [*ADAPTERS, *_OTHER_NAMES], n=1)
+            near = get_close_matches(name, [*ADAPTERS, *_OTHER_NAMES], n=1)
             raise ValueError(
                 f"there is no adapter '{word}'; "
                 + (f"did you mean '{near[0]}'?" if near else f"there are {', '.join(ADAPTERS)}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,16 +47,27 @@ class MqttDoor:
         names: Names,
         table: CommandTable,
         allow: Mapping[str, frozenset[str] | None],
+        executors: Callable[[], Collection[str]] = tuple,
         reply: Callable[[Publication], None],
         rules: ControlRules,
         audit: Audit,
+        answered_until: int = 0,
+        remember: Callable[[int], Awaitable[object]],
     ) -> None:
-        """`allow`: pipelines that `run` may start, each with the inputs it may be given; None: all of them."""
+        """`allow`: pipelines that `run` may start, each with the inputs it may be given; None: all of them.
+
+        `executors`: types that it may ask for.
+
+        `answered_until`: what `remember` made durable last: when the newest signed request was sent that was taken.
+        """
         self._names = names
         self._table = table
         self._allow = allow
+        self._executors = executors
         self._reply = reply
-        self._guard = Guard(rules, reply_base=f"{names.base}/reply")
+        self._guard = Guard(rules, reply_base=f"{names.base}/reply", answered_until=answered_until)
+        self._remember = remember
+        self._remembered = answered_until
         self._audit = audit
         self._requests: asyncio.Queue[tuple[str, Message]] = asyncio.Queue()
         #: Requests whose run is waited for.
@@ -103,7 +114,8 @@ class MqttDoor:
         try:
             self._guard.admit(name, message.properties.response_topic)
             request = self._guard.open(name, _parse(name, message))
-            result = await self._table.call(name, self._checked(name, request))
+            await self._mark()
+            result = await self._table.call(name, self._checked(name, request), startable=self._allow)
             self.answered += 1
             self._audit.done("mqtt", _who(message), name, request)
             body: dict[str, Any] = {"ok": True, "result": result}
@@ -112,6 +124,13 @@ class MqttDoor:
             self._audit.refused("mqtt", _who(message), name, request, str(error))
             body = {"ok": False, "error": error_body(error)}
         self._send(name, message, body)
+
+    async def _mark(self) -> None:
+        """A signed request is not carried out again by the next daemon: that is durable before it is by this one."""
+        until = self._guard.answered_until
+        if until > self._remembered:
+            await self._remember(until)
+            self._remembered = max(self._remembered, until)
 
     def _checked(self, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a request, if it may be answered."""
@@ -149,6 +168,18 @@ class MqttDoor:
             if request.get(name):
                 what = f"'{name}' may not be given by MQTT"
                 raise CommandRefused(what, where=command, mend="use the control socket")
+        adapters = request.get("with_adapter")
+        turned = adapters.values() if isinstance(adapters, dict) else (adapters,)
+        if adapters is not None and any(on is not False for on in turned):
+            what = "'with_adapter' may only turn adapters off by MQTT"
+            raise CommandRefused(what, where=command, mend="use the control socket, or the pipeline's file")
+        executor = request.get("executor")
+        if executor is not None and (not isinstance(executor, str) or executor not in self._executors()):
+            raise CommandRefused(
+                "'executor' must be a type that this project's pipelines use, when it is given by MQTT",
+                where=command,
+                mend=f"there are: {', '.join(sorted(self._executors())) or 'none'}",
+            )
 
     def _send(self, name: str, message: Message, body: dict[str, Any]) -> None:
         number = _loose(message).get("id")
