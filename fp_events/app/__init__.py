@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .asking import call
     from .building import broker_address, catalogue, check
+    from .caching import forget, kept
     from .calling import Call, Calls, RunReport
     from .foreground import run_pipeline
     from .places import executor_for
@@ -26,6 +27,8 @@ __all__ = [
     "catalogue",
     "check",
     "executor_for",
+    "forget",
+    "kept",
     "run_pipeline",
     "serve",
 ]
@@ -40,6 +43,8 @@ _PARTS = {
     "catalogue": "building",
     "check": "building",
     "executor_for": "places",
+    "forget": "caching",
+    "kept": "caching",
     "run_pipeline": "foreground",
     "serve": "serving",
 }

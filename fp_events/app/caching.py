@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from fp_events import codecs
-from fp_events.cache import Caches
+from fp_events.cache import Caches, Kept, clear, survey
 from fp_events.domain.caching import CacheSpec, NodeStore
+from fp_events.domain.errors import PipelineNotFound, StorageError
+from fp_events.filesystems import without_credentials
 
 from .adapting import hide_password
 
@@ -52,7 +56,62 @@ def location(config: Config, spec: CacheSpec) -> str:
     return spec.url if "://" in spec.url or "::" in spec.url else str(config.state_path(spec.url))
 
 
-def locations(config: Config, pipeline: str | None = None) -> list[str]:
-    """The stores of a project, or of one of its pipelines, each once."""
-    chosen = [each.cache for each in config.pipelines.values() if pipeline in (None, each.name)]
-    return list(dict.fromkeys(location(config, spec) for spec in chosen))
+def kept(config: Config, pipeline: str | None = None, node: str | None = None) -> list[dict[str, Any]]:
+    """The kept values by pipeline and node: how many, their bytes, when the oldest and the newest were stored.
+
+    Raises PipelineNotFound where neither the project nor a store knows `pipeline`, and StorageError.
+    """
+    found: list[dict[str, Any]] = []
+    for url in _locations(config, pipeline):
+        with _told(url):
+            found += [{**_plain(each), "store": without_credentials(url)} for each in survey(url, pipeline, node)]
+    if pipeline is not None and pipeline not in config.pipelines and not found:
+        raise PipelineNotFound(pipeline, sorted(config.pipelines))
+    return found
+
+
+def forget(
+    config: Config, pipeline: str | None = None, node: str | None = None, older_than: float | None = None
+) -> dict[str, int]:
+    """Delete kept values, those stored more than `older_than` seconds ago; how many, and their bytes.
+
+    Raises PipelineNotFound as `kept` does, and StorageError.
+    """
+    if pipeline is not None and pipeline not in config.pipelines:
+        kept(config, pipeline)
+    values = size = 0
+    for url in _locations(config, pipeline):
+        with _told(url):
+            deleted = clear(url, pipeline, node, older_than=older_than)
+        values += deleted[0]
+        size += deleted[1]
+    return {"values": values, "bytes": size}
+
+
+def _locations(config: Config, pipeline: str | None) -> list[str]:
+    """The stores of one pipeline, or of all: those that the project no longer has too."""
+    own = config.pipelines.get(pipeline or "")
+    chosen = [own] if own is not None else config.pipelines.values()
+    return list(dict.fromkeys(location(config, each.cache) for each in chosen)) or [location(config, CacheSpec())]
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    hide_password(url)
+    try:
+        yield
+    except Exception as error:
+        # fsspec's filesystems raise what their libraries raise.
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise StorageError(f"the cache cannot be used: {why}", where=without_credentials(url)) from error
+
+
+def _plain(each: Kept) -> dict[str, Any]:
+    times = {"oldest": each.oldest, "newest": each.newest}
+    return {
+        "pipeline": each.pipeline,
+        "node": each.node,
+        "values": each.values,
+        "bytes": each.bytes,
+        **{name: datetime.fromtimestamp(at, UTC).isoformat() for name, at in times.items()},
+    }
