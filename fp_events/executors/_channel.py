@@ -49,6 +49,12 @@ class Channel:
         while self._open and self._read():
             pass
 
+    def finish(self) -> None:
+        """Have the other end see the end of the stream; what it still sends is read."""
+        if self._open:
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Stop and close; no callback follows."""
         if self._open:

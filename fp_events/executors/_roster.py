@@ -13,6 +13,9 @@ from ._alarm import NEVER
 from ._helper_link import HelperLink
 from ._worker_link import OutcomeFrame, WorkerLink
 
+#: Seconds that workers have to close what they have opened.
+_FAREWELL = 5.0
+
 
 class RosterEvents(Protocol):
     """What the pool is told."""
@@ -94,7 +97,8 @@ class Roster:
         return min((worker.due(now) for worker in self._workers.values()), default=NEVER)
 
     async def close(self) -> None:
-        """Kill everything, quietly, and wait for the helper to be gone."""
+        """Let workers without a job end by themselves, kill everything else, and wait for the helper to be gone."""
+        await self._dismiss()
         for worker in self._workers.values():
             worker.kill()
             worker.close()
@@ -109,6 +113,15 @@ class Roster:
         while not helper.ended and monotonic() < patience:  # noqa: ASYNC110 - `Popen` has no event to await
             await asyncio.sleep(0.005)
         helper.kill()
+
+    async def _dismiss(self) -> None:
+        """Workers close what runs have opened: databases want to know that a client has gone."""
+        free = [worker for worker in self._workers.values() if not worker.chunk and worker.pid is not None]
+        for worker in free:
+            worker.dismiss()
+        patience = monotonic() + _FAREWELL
+        while monotonic() < patience and not all(worker.exited for worker in free):  # noqa: ASYNC110 - as below
+            await asyncio.sleep(0.002)
 
     def helper_ready(self) -> None:
         """The plans are loaded."""

@@ -10,13 +10,14 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fp_events.domain.closing import close_process
 from fp_events.domain.ports import HandlerLoader
 from fp_events.domain.run import Attempt, AttemptResult
 
 from ._forked import die_with, reseed
+from ._portable import pack
 from ._results import raised
 from ._rq_task import LEFTOVER, OUTCOME, Task, connect
-from ._rq_wire import pack
 from ._runner import Runner
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def run_job(url: str, job_id: str, task: Task, load: HandlerLoader, parent: int)
         link, runner = connect(url), Runner()
         for index, attempt in enumerate(task.attempts):
             _send(link, task.stream, job_id, index, _result(runner, load, attempt))
+        runner.close()
+        close_process()
         code = 0
     finally:
         with suppress(Exception):

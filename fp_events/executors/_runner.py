@@ -6,6 +6,7 @@ import asyncio
 from contextvars import copy_context
 from time import monotonic
 
+from fp_events.domain.closing import close_loop, has_to_close
 from fp_events.domain.ports import Handler
 from fp_events.domain.run import Attempt, AttemptResult
 
@@ -38,9 +39,12 @@ class Runner:
             loop.call_soon_threadsafe(task.cancel)
 
     def close(self) -> None:
-        """Close the loop."""
-        if self._loop is not None:
-            self._loop.close()
+        """Close the loop, and before it what handlers have opened on it."""
+        if self._loop is None:
+            return
+        if has_to_close(self._loop):
+            self._loop.run_until_complete(close_loop(self._loop))
+        self._loop.close()
 
 
 async def _guarded(handler: Handler, attempt: Attempt) -> AttemptResult:

@@ -110,6 +110,11 @@ class WorkerLink:
     def _on_frame(self, body: memoryview) -> None:
         self._on_outcome(self, (*OUTCOME.unpack_from(body), body[OUTCOME.size :]))
 
+    def dismiss(self) -> None:
+        """Have it close what it has opened, and end; it has no job."""
+        self.leaving = True
+        self._channel.finish()
+
     def drain(self) -> None:
         """Take in the outcomes that it sent before it ended."""
         self._channel.drain()

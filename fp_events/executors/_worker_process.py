@@ -7,6 +7,7 @@ import resource
 import socket
 from time import monotonic
 
+from fp_events.domain.closing import close_process
 from fp_events.domain.ports import HandlerLoader
 from fp_events.domain.run import Attempt, AttemptResult
 
@@ -31,7 +32,14 @@ class WorkerProcess:
         self._memory_limit = _resident() + max_bytes
 
     def serve(self) -> None:
-        """Return when there is no more to do."""
+        """Return when there is no more to do, and what handlers have opened is closed."""
+        try:
+            self._serve()
+        finally:
+            self._runner.close()
+            close_process()
+
+    def _serve(self) -> None:
         retiring = False
         while not retiring and (head := self._receive(LENGTH.size)):
             chunk: list[tuple[int, bytes]] = decode(self._receive(LENGTH.unpack(head)[0]))
