@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from . import (
+    cache,
     control,
     daemon,
     demo,
@@ -181,6 +182,12 @@ _group(
     "State that pipelines keep by key.",
     _RUNS,
     {"list": state.list_states, "show": state.show, "reset": state.reset},
+)
+_group(
+    "cache",
+    "Values of nodes that are kept from run to run.",
+    _RUNS,
+    {"stats": cache.stats, "clear": cache.clear},
 )
 _group(
     "pipelines",
