@@ -54,6 +54,16 @@ COLUMNS: Sequence[Column] = (
     field("error"),
 )
 
+#: How the nodes of an attempt are listed.
+NODE_COLUMNS: Sequence[Column] = (
+    field("node"),
+    field("status", style=outcome_style),
+    Column("start", lambda row: f"+{duration(row['started_s'])}", right=True),
+    Column("took", lambda row: duration(row["duration_s"]), right=True),
+    field("attempts", right=True),
+    field("error"),
+)
+
 
 def list_runs(
     context: typer.Context,
@@ -106,6 +116,7 @@ def show_run(found: Mapping[str, Any], form: Format, *, payload: bool = True) ->
         show_facts(_facts(found))
         _show_message(found.get("message"), payload=payload)
         _show_attempts(found.get("attempts") or ())
+        _show_nodes(found.get("nodes"), "nodes")
         if found.get("values") is not None:
             print("\nvalues")
             print(_indented(to_json(found["values"])))
@@ -155,6 +166,13 @@ def _show_attempts(attempts: Sequence[Mapping[str, Any]]) -> None:
         version = attempt.get("version")
         print(f"\nattempt {attempt['number']}: {attempt['ended']}{node} after {took}, version {version}{then}")
         print(_indented(attempt.get("traceback") or attempt.get("error") or ""))
+        _show_nodes(attempt.get("nodes"), f"nodes of attempt {attempt['number']}")
+
+
+def _show_nodes(nodes: Sequence[Mapping[str, Any]] | None, title: str) -> None:
+    if nodes:
+        print(f"\n{title}")
+        show_rows(nodes, NODE_COLUMNS, form=Format.TABLE, ids=lambda row: str(row["node"]), empty="")
 
 
 def _indented(text: str) -> str:

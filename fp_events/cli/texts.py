@@ -63,6 +63,7 @@ OUTCOME_STYLES = {
     "cancelled": "yellow",
     "running": "cyan",
     "waiting": "magenta",
+    "cached": "cyan",
 }
 
 

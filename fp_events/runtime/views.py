@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from fp_events.domain.message import Message
+from fp_events.domain.observation import decode_nodes
 from fp_events.domain.records import StoredAttempt, StoredPublication, StoredRun, StoredState
 from fp_events.domain.run import Failure
 
@@ -70,6 +71,7 @@ def run_whole(run: StoredRun) -> dict[str, Any]:
         "message": None if run.message is None else _message(run.message),
         "attempts": [_attempt(attempt, _next_at(run, index)) for index, attempt in enumerate(run.attempts)],
         "values": json.loads(run.values) if run.values else None,
+        "nodes": _nodes(run.nodes),
     }
 
 
@@ -148,4 +150,22 @@ def _attempt(attempt: StoredAttempt, next_at: datetime | None) -> dict[str, Any]
         "delay_s": None if delay is None else round(delay, 3),
         "version": facts.version,
         "traceback": facts.failure.traceback if facts.failure else None,
+        "nodes": _nodes(facts.nodes),
     }
+
+
+def _nodes(data: bytes | None) -> list[dict[str, Any]] | None:
+    """What happened to each node of an attempt; None where that was not noted."""
+    if data is None:
+        return None
+    return [
+        {
+            "node": record.node,
+            "status": record.status,
+            "started_s": record.started,
+            "duration_s": record.duration,
+            "attempts": record.attempts,
+            "error": record.error or None,
+        }
+        for record in decode_nodes(data)
+    ]

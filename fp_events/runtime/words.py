@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from json.encoder import encode_basestring as quoted
 
 from fp_events.domain.message import Properties, Publication
-from fp_events.domain.observation import RunRecord
+from fp_events.domain.observation import RunRecord, decode_nodes
 from fp_events.domain.run import Failure
 
 from .names import Names
 
 #: Characters of an error that travel in a dead letter's properties and in events.
 ERROR_LENGTH = 1000
+#: Nodes that an event tells of.
+MOST_NODES = 50
 
 _JSON = Properties(content_type="application/json")
 
@@ -42,6 +44,8 @@ class Words:
             )
             if record.failure is not None:
                 body += f', "error": {quoted(error_text(record.failure))}'
+            if record.nodes is not None:
+                body += f', "nodes": {_nodes(record.nodes)}'
             words.append(_event(topic, body))
         return words
 
@@ -66,6 +70,14 @@ class Words:
         piece = f', "pipeline": {quoted(pipeline)}, "event": {quoted(event)}, "attempt": '
         known = self._known[pipeline, event] = (self._names.event(pipeline, event), piece)
         return known
+
+
+def _nodes(data: bytes) -> str:
+    """Each node's status by its name; of many nodes, those that did not simply succeed."""
+    records = decode_nodes(data)
+    if len(records) > MOST_NODES:
+        records = tuple(record for record in records if record.status != "succeeded")[:MOST_NODES]
+    return "{" + ", ".join(f"{quoted(record.node)}: {quoted(record.status)}" for record in records) + "}"
 
 
 def _event(topic: str, body: str) -> Publication:
