@@ -12,6 +12,7 @@ from fp_events.domain.pipeline import Pipeline, Trigger
 
 from .building import Graph, type_name
 from .check_hooks import check_hooks
+from .check_marks import check_marks
 from .check_schedules import check_schedules
 from .check_typed import check_typed
 from .driver_plan import is_dynamic
@@ -36,6 +37,7 @@ def check(catalogue: Catalogue, pipeline: Pipeline) -> list[Problem]:
         *check_hooks(sound, hooks, selection),
         *_replaced(pipeline, selection.graph),
         *_driver(selection),
+        *check_marks(pipeline, selection),
         *_state(pipeline, selection),
     ]
     problems += _constants(pipeline, selection, hooks)
