@@ -61,12 +61,11 @@ def _column(array: Any) -> list[Any]:
         return [kind, bool(array.ordered), _index(array.categories), array.codes.tobytes()]
     if hasattr(array, "asi8"):
         return [kind, array.asi8.tobytes()]
-    numpy = sys.modules["numpy"]
-    cells = array.to_numpy() if isinstance(array.dtype, numpy.dtype) else array
-    if isinstance(cells, numpy.ndarray) and not cells.dtype.hasobject:
-        return [kind, cells.dtype.str, cells.tobytes()]
+    if isinstance(array, sys.modules["pandas"].arrays.NumpyExtensionArray):
+        cells = array.to_numpy()
+        return [kind, list(cells)] if cells.dtype.hasobject else [kind, cells.dtype.str, cells.tobytes()]
     # Text, cells of objects, and columns with values of their own that are missing.
-    return [kind, list(cells)]
+    return [kind, list(array)]
 
 
 def write_scalar(value: Any) -> tuple[Any, ...] | None:

@@ -76,7 +76,7 @@ def _write_pandas(value: Any) -> tuple[Any, ...] | None:
     if scalar is not None:
         return "pandas", *scalar
     if type(value) is pandas.DataFrame:
-        kind, frame, extra = "frame", value, None
+        kind, frame, extra = "frame", value, _range(value.columns)
     elif type(value) is pandas.Series:
         kind, frame, extra = "series", value.to_frame(name="value"), value.name
     else:
@@ -88,11 +88,28 @@ def _write_pandas(value: Any) -> tuple[Any, ...] | None:
     return content
 
 
+def _range(columns: Any) -> list[Any] | None:
+    """Columns that are numbered, of which Arrow makes an index of another type."""
+    if type(columns) is not sys.modules["pandas"].RangeIndex:
+        return None
+    return [columns.start, columns.stop, columns.step, columns.name]
+
+
+def _read_frame(data: bytes, columns: list[Any] | None) -> Any:
+    frame = _read_arrow(data).to_pandas()
+    if columns is not None:
+        start, stop, step, name = columns
+        frame.columns = importlib.import_module("pandas").RangeIndex(start, stop, step, name=name)
+    return frame
+
+
 def _arrow_of_pandas(frame: Any) -> bytes:
     try:
         arrow = importlib.import_module("pyarrow")
     except ImportError:
         raise EncodeError("tables of pandas need pyarrow", mend="pip install pyarrow") from None
+    if len({type(name) for name in frame.columns}) > 1:
+        raise EncodeError("its columns have names of several types")
     return _arrow(arrow.Table.from_pandas(frame))
 
 
@@ -156,7 +173,7 @@ _READERS: Final[dict[str, Callable[..., Any]]] = {
     "scalar": _read_scalar,
     "record": lambda data: _read_npy(data)[()],
     "pandas": read_scalar,
-    "frame": lambda data, _: _read_arrow(data).to_pandas(),
+    "frame": _read_frame,
     "series": _series,
     "arrow": _read_arrow,
     "batch": lambda data: _read_arrow(data).combine_chunks().to_batches()[0],
