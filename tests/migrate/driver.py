@@ -31,7 +31,7 @@ class Attributes(dict[str, Any]):
 
 def parameters(params: Mapping[str, Any]) -> Attributes:
     """`h_params`: for ``parameterize(**PARAMS.<function>)``."""
-    from hamilton.function_modifiers import source, value  # type: ignore[import-untyped]  # it ships no types
+    from hamilton.function_modifiers import source, value
 
     def lent(item: Any) -> bool:
         return isinstance(item, str) and item in params
@@ -88,7 +88,7 @@ def expected(
     folder: Path, module: str, final_vars: list[str], *, inputs: Mapping[str, Any], config: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Values by Hamilton's driver of the module, a file in an old project."""
-    from hamilton import driver  # type: ignore[import-untyped]  # it ships no types
+    from hamilton import driver
 
     with flowerpower(folder):
         spec = importlib.util.spec_from_file_location("old_pipeline", folder / module)

@@ -1,0 +1,79 @@
+"""FlowerPower's own examples, migrated and run; their values are those of Hamilton's driver.
+
+    git clone --depth 1 https://github.com/legout/flowerpower
+    python -m tests.migrate.public_projects flowerpower
+
+The examples are not ours to ship. Their libraries (pandas, loguru, …) must be there; what is missing is said. The old
+modules run with FlowerPower where it is installed, else with the stand-in of `driver.py`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fp_events import Project
+from fp_events.cli.main import main as program
+
+from .driver import expected
+
+#: Folder below ``examples`` -> its pipeline; those that need neither a network nor a trained model.
+EXAMPLES = {
+    "hello-world/base": "hello_world",
+    "data-etl-pipeline": "sales_etl",
+    "pipeline-only-example": "text_processor",
+}
+#: Keys of values that hold the time at which they were computed.
+CLOCK = {"completed_at", "processing_time", "output_file", "saved_to"}
+
+
+def compare(checkout: Path, example: str, pipeline: str) -> list[str]:
+    """Migrate a copy of an example and run it; the names of its outputs, all of which are equal."""
+    with tempfile.TemporaryDirectory() as folder:
+        old = Path(folder) / "old"
+        shutil.copytree(checkout / "examples" / example, old)
+        code = program(["migrate", str(old), "--output", str(Path(folder) / "new"), "--format", "json"])
+        assert code == 0, f"{example}: `fp-events migrate` ended with {code}"
+        run = (yaml.safe_load((old / f"conf/pipelines/{pipeline}.yml").read_text()) or {})["run"]
+        outputs = run["final_vars"]
+        inputs, config = run.get("inputs") or {}, run.get("config") or {}
+        theirs = expected(old, f"pipelines/{pipeline}.py", outputs, inputs=inputs, config=config)
+        with Project.load(Path(folder) / "new") as project:
+            ours = project.run(pipeline)
+        assert set(outputs) == set(ours)
+        different = [name for name in outputs if not same(theirs[name], ours[name], old, Path(folder) / "new")]
+        assert not different, f"{example}: {different}"
+        return list(outputs)
+
+
+def same(theirs: Any, ours: Any, old: Path, new: Path) -> bool:
+    """Whether two values are equal; paths are, where both lead to the same place below their project."""
+    import pandas as pd
+
+    if isinstance(theirs, pd.DataFrame | pd.Series):
+        return bool(theirs.equals(ours))
+    if isinstance(theirs, dict):
+        kept = theirs.keys() - CLOCK
+        return set(kept) == set(ours) - CLOCK and all(same(theirs[name], ours[name], old, new) for name in kept)
+    if isinstance(theirs, str):
+        return theirs.replace(str(old), "") == str(ours).replace(str(new), "")
+    return bool(theirs == ours)
+
+
+def main(checkout: str) -> None:
+    """Compare all of them."""
+    used = "FlowerPower" if importlib.util.find_spec("flowerpower") else "a stand-in for FlowerPower"
+    print(f"the old modules run with {used}", file=sys.stderr)
+    for example, pipeline in EXAMPLES.items():
+        outputs = compare(Path(checkout), example, pipeline)
+        print(f"{example}: {len(outputs)} outputs of {pipeline} equal: {', '.join(outputs)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
