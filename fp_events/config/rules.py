@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from fp_events.domain.errors import Problem
 from fp_events.domain.pipeline import LONGEST_UNSAVED
 
+from .adapter_rules import adapter_rules
+from .executor_rules import executor_rules
 from .layers import Layer, Path, deciding, origin
 from .pipeline_keys import PipelineSettings
-from .project_keys import ControlSettings, MqttSettings, ProjectSettings
+from .project_keys import ControlSettings, HttpSettings, MqttSettings, ProjectSettings
 from .schedules import schedule_rules
 from .urls import parse_broker_url
 from .values import Substituted
@@ -67,7 +69,14 @@ def project_rules(settings: ProjectSettings, layers: Sequence[Layer], pipelines:
             mend="use sqlite:///<file> where none may be lost",
             warning=True,
         )
-    yield from _control_rules(settings.control, layers)
+    yield from _secret_rules("control", "hmac_key", settings.control, layers)
+    yield from _secret_rules("http", "token", settings.http, layers)
+    if settings.http.listen is not None and settings.http.token is None and settings.http.token_file is None:
+        yield Problem(
+            what="http.listen is given without a token: everybody could command",
+            where=origin(layers, ("http", "listen")),
+            mend="give http.token_file, or FP_EVENTS_HTTP__TOKEN",
+        )
     for name in settings.control.allow:
         if name not in pipelines:
             known = ", ".join(pipelines) or "none"
@@ -75,17 +84,21 @@ def project_rules(settings: ProjectSettings, layers: Sequence[Layer], pipelines:
             yield Problem(what=f"control.allow: there is no pipeline '{name}'", where=where, mend=f"there are: {known}")
 
 
-def _control_rules(control: ControlSettings, layers: Sequence[Layer]) -> Iterator[Problem]:
-    if control.hmac_key and control.hmac_key_file:
-        where = origin(layers, ("control", "hmac_key_file"))
-        yield Problem(what="control.hmac_key and control.hmac_key_file are both given", where=where, mend="keep one")
-    path: Path = ("control", "hmac_key")
+def _secret_rules(
+    block: str, name: str, settings: ControlSettings | HttpSettings, layers: Sequence[Layer]
+) -> Iterator[Problem]:
+    """A secret is given once, and not in plain text."""
+    given = getattr(settings, name)
+    if given and getattr(settings, f"{name}_file"):
+        where = origin(layers, (block, f"{name}_file"))
+        yield Problem(what=f"{block}.{name} and {block}.{name}_file are both given", where=where, mend="keep one")
+    path: Path = (block, name)
     layer = deciding(layers, path)
-    if control.hmac_key and layer and layer.is_file and not isinstance(layer.data["control"]["hmac_key"], Substituted):
+    if given and layer and layer.is_file and not isinstance(layer.data[block][name], Substituted):
         yield Problem(
-            what="control.hmac_key holds a key in plain text",
+            what=f"{block}.{name} stands there in plain text",
             where=layer.origin(path),
-            mend="use ${VAR}, hmac_key_file or FP_EVENTS_CONTROL__HMAC_KEY",
+            mend=f"use ${{VAR}}, {name}_file or FP_EVENTS_{block.upper()}__{name.upper()}",
             warning=True,
         )
 
@@ -125,11 +138,8 @@ def _mqtt_rules(mqtt: MqttSettings, layers: Sequence[Layer]) -> Iterator[Problem
 def pipeline_rules(settings: PipelineSettings, layers: Sequence[Layer], source: str) -> Iterator[Problem]:
     """Problems and warnings of one pipeline's settings; `source` is its module's text."""
     yield from schedule_rules(settings, layers)
-    executor = settings.run.executor
-    if executor.max_workers is not None and executor.type in (None, "local"):
-        what = "run.executor.max_workers is unused: only threadpool and processpool have workers"
-        where = origin(layers, ("run", "executor", "max_workers"))
-        yield Problem(what=what, where=where, mend="give the executor such a type", warning=True)
+    yield from adapter_rules(settings, layers)
+    yield from executor_rules(settings.run.executor, layers)
     yield from _acknowledge_rules(settings, layers)
     for index, name in enumerate(settings.run.retry_exceptions):
         where = origin(layers, ("run", "retry_exceptions", index))

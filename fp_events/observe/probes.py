@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from fp_events.domain.health import Check, Health
 
-from .http import HttpResponder, Reply
+from .http import HttpResponder, Reply, Route
 
 
 class Probes:
@@ -21,7 +21,10 @@ class Probes:
     async def open(self, health: Health) -> None:
         """Listen. Raises ConfigError where the address cannot be had."""
         host, port, where = self._address
-        routes = {"/livez": lambda: _reply(health.live()), "/readyz": lambda: _reply(health.ready())}
+        routes = {
+            "/livez": Route(answer=lambda _: _reply(health.live())),
+            "/readyz": Route(answer=lambda _: _reply(health.ready())),
+        }
         responder = HttpResponder(host, port, routes, where=where)
         await responder.open()
         self._responder = responder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from enum import Enum
@@ -22,10 +22,16 @@ class Arguments:
     """One command's arguments."""
 
     def __init__(
-        self, command: str, given: Mapping[str, Any], known: tuple[str, ...], later: tuple[str, ...] = ()
+        self,
+        command: str,
+        given: Mapping[str, Any],
+        known: tuple[str, ...],
+        later: tuple[str, ...] = (),
+        startable: Container[str] | None = None,
     ) -> None:
-        """`later`: what is refused as not available in this version."""
+        """`later`: what is refused as not available in this version; `startable`: see `may_start`."""
         self.command = command
+        self._startable = startable
         self._given = {name: value for name, value in given.items() if value is not None}
         for name in self._given:
             if name in later:
@@ -34,6 +40,10 @@ class Arguments:
                 near = get_close_matches(name, known, n=1)
                 mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(known) or 'none'}"
                 raise CommandRefused(f"unknown argument '{name}'", where=command, mend=mend)
+
+    def may_start(self, pipeline: str) -> bool:
+        """Whether the door by which the command came may start runs of the pipeline."""
+        return self._startable is None or pipeline in self._startable
 
     def given(self, name: str) -> bool:
         """Whether there is such an argument."""
@@ -118,6 +128,13 @@ class Arguments:
         if value is not None and not all(isinstance(item, str) and _storable(item) for item in value):
             raise self._wrong(name, "a list of text")
         return value
+
+    def choice(self, name: str, known: Sequence[str]) -> str | None:
+        """One of several words, if given; in whichever case."""
+        text = self.text(name)
+        if text is not None and text.upper() not in known:
+            raise self._wrong(name, f"one of {', '.join(known)}")
+        return None if text is None else text.upper()
 
     def choices(self, name: str, kind: type[E]) -> frozenset[E]:
         """Members of an enum by value: one, or several separated by commas; empty if not given."""

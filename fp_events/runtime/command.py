@@ -39,6 +39,9 @@ class Live(Protocol):
     def obstacle(self, run: StoredRun) -> str:
         """Why a run cannot be taken up again; empty where it can."""
 
+    def deadline(self, pipeline: str) -> float | None:
+        """Seconds that a run of the pipeline may take; None: no limit."""
+
     def take_reopened(self, run: StoredRun) -> None:
         """Run what was reopened."""
 
@@ -56,6 +59,9 @@ class Live(Protocol):
 
     def cancel(self, run_id: str) -> Awaitable[Stopped | None]:
         """End a run, and wait a while until it has; None where the daemon does not hold it."""
+
+    def check_executor(self, pipeline: str, asked: Mapping[str, Any]) -> None:
+        """Raise UsageError for an executor that a run cannot have."""
 
     @property
     def scheduler(self) -> Scheduler:

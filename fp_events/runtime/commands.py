@@ -6,7 +6,7 @@ Commands that need the ledger alone (`live=False`) are answered without a daemon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from fp_events.domain.errors import CommandRefused, FpEventsError
@@ -50,13 +50,19 @@ class CommandTable:
     ) -> None:
         self._desk = Desk(ledger, live, state_to_json, describe)
 
-    async def call(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one command; raises CommandRefused, UsageError or StorageError."""
+    async def call(
+        self, name: str, given: Mapping[str, Any], *, startable: Container[str] | None = None
+    ) -> dict[str, Any]:
+        """Answer one command; raises CommandRefused, UsageError or StorageError.
+
+        `startable`: pipelines whose runs it may start again; None: all.
+        """
         command = COMMANDS.get(name)
         if command is None:
             raise CommandRefused(f"unknown command '{name}'", mend=f"known are {', '.join(COMMANDS)}")
         try:
-            return await command.call(self._desk, Arguments(name, given, command.arguments, command.later))
+            arguments = Arguments(name, given, command.arguments, command.later, startable)
+            return await command.call(self._desk, arguments)
         except (FpEventsError, asyncio.CancelledError):
             raise
         except Exception as error:

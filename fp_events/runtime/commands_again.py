@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from uuid_utils import uuid7
@@ -15,9 +15,11 @@ from fp_events.domain.run import Cause, RunState
 from .arguments import Arguments
 from .choosing import CHOOSING, chosen
 from .command import MOST, Command, Desk
-from .commands_dlq import DEAD, reopen
+from .commands_dlq import DEAD, not_by_this_door, reopen
 
 _FINISHED = RunQuery(states=frozenset({RunState.FINISHED}))
+#: Runs that are replayed by one transaction.
+_PART = 100
 
 
 async def _named(desk: Desk, name: str) -> StoredRun | str:
@@ -34,7 +36,7 @@ async def _retry(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     refused: list[dict[str, str]] = []
     for name in await chosen(desk, arguments, within=DEAD):
         run = await _named(desk, name)
-        reason = run if isinstance(run, str) else _no_retry(run) or await reopen(desk, run)
+        reason = run if isinstance(run, str) else _no_retry(run) or await reopen(desk, run, arguments)
         if reason:
             refused.append({"run_id": name, "reason": reason})
         elif not isinstance(run, str):
@@ -54,25 +56,38 @@ async def _replay(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     """Start a new run on the input of each; it names its origin, and the origin stays as it is."""
     replayed: list[dict[str, str]] = []
     refused: list[dict[str, str]] = []
-    for name in await chosen(desk, arguments, within=_FINISHED):
-        origin = await _named(desk, name)
-        if not isinstance(origin, str) and origin.state is not RunState.FINISHED:
-            origin = f"it has not ended: it is {origin.state.value}"
-        if not isinstance(origin, str) and desk.live_or_none is not None:
-            origin = desk.live.obstacle(origin) or origin
-        if isinstance(origin, str):
-            refused.append({"run_id": name, "reason": origin})
-            continue
-        run = _again(origin)
-        await desk.commit(Batch(accepts=(Accept(message=origin.message, runs=(run,)),)))
+    names = await chosen(desk, arguments, within=_FINISHED)
+    for start in range(0, len(names), _PART):
+        accepts = []
+        for name in names[start : start + _PART]:
+            origin = await _named(desk, name)
+            reason = origin if isinstance(origin, str) else _no_replay(desk, origin, arguments)
+            if reason or isinstance(origin, str):
+                refused.append({"run_id": name, "reason": reason})
+                continue
+            run = _again(origin, None if desk.live_or_none is None else desk.live.deadline(origin.pipeline))
+            accepts.append(Accept(message=origin.message, runs=(run,)))
+            replayed.append({"run_id": run.run_id, "replay_of": origin.run_id})
+        if accepts:
+            await desk.commit(Batch(accepts=tuple(accepts)))
         if desk.live_or_none is not None:
-            desk.live.take_reopened(await desk.run(run.run_id))
-        replayed.append({"run_id": run.run_id, "replay_of": origin.run_id})
+            for accept in accepts:
+                desk.live.take_reopened(await desk.run(accept.runs[0].run_id))
     return {"replayed": replayed, "refused": refused}
 
 
-def _again(origin: StoredRun) -> NewRun:
+def _no_replay(desk: Desk, origin: StoredRun, arguments: Arguments) -> str:
+    if origin.state is not RunState.FINISHED:
+        return f"it has not ended: it is {origin.state.value}"
+    if not arguments.may_start(origin.pipeline):
+        return not_by_this_door(origin.pipeline)
+    return "" if desk.live_or_none is None else desk.live.obstacle(origin)
+
+
+def _again(origin: StoredRun, deadline: float | None) -> NewRun:
+    """A run of the same input; `deadline` in seconds from now."""
     request = json.loads(origin.request) if origin.request else {}
+    now = datetime.now(UTC)
     return NewRun(
         run_id=str(uuid7()),
         pipeline=origin.pipeline,
@@ -82,7 +97,8 @@ def _again(origin: StoredRun) -> NewRun:
         key=origin.key,
         captures=origin.captures,
         request=json.dumps({**request, "replay_of": origin.run_id}).encode(),
-        created_at=datetime.now(UTC),
+        created_at=now,
+        deadline_at=None if deadline is None else now + timedelta(seconds=deadline),
     )
 
 

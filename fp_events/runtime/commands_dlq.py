@@ -39,7 +39,7 @@ async def retry(desk: Desk, arguments: Arguments) -> dict[str, Any]:
             event_ids.append(name)
             continue
         run = await desk.ledger.run(name)
-        reason = "there is no such run" if run is None else await reopen(desk, run)
+        reason = "there is no such run" if run is None else await reopen(desk, run, arguments)
         if reason:
             refused.append({"run_id": run.run_id if run else name, "reason": reason})
         elif run:
@@ -49,10 +49,12 @@ async def retry(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     return {"retried": retried, "resent": resent, "refused": refused}
 
 
-async def reopen(desk: Desk, run: StoredRun) -> str:
+async def reopen(desk: Desk, run: StoredRun, arguments: Arguments) -> str:
     """Have a dead letter run again; why not, or empty."""
     if not run.dead_letter:
         return "it is not a dead letter"
+    if not arguments.may_start(run.pipeline):
+        return not_by_this_door(run.pipeline)
     if desk.live_or_none is not None and (obstacle := desk.live.obstacle(run)):
         return obstacle
     committed = await desk.commit(Batch(reopened=(Reopen(run_id=run.run_id),)))
@@ -61,6 +63,11 @@ async def reopen(desk: Desk, run: StoredRun) -> str:
     if desk.live_or_none is not None:
         desk.live.take_reopened(await desk.run(run.run_id))
     return ""
+
+
+def not_by_this_door(pipeline: str) -> str:
+    """Why a run is not started again by a command that came by MQTT."""
+    return f"pipeline '{pipeline}' may not be started by MQTT; name it under control.allow"
 
 
 async def _resend(desk: Desk, event_ids: list[str], arguments: Arguments) -> list[str]:

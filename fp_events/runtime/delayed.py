@@ -116,6 +116,10 @@ class Delayed:
         for entry in entries:
             del self._entries[entry.run_id]
             self._bytes -= entry.size
+        if len(self._heap) > 2 * len(self._entries) + PART:
+            # Cancelled ones must not stay until they would have been due.
+            self._heap = [item for item in self._heap if item[2].run_id in self._entries]
+            heapq.heapify(self._heap)
         take()
         for entry in entries:
             for call in self._waiters.pop(entry.run_id, ()):

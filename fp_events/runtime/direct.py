@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from fp_events.domain.message import ConnectionStatus, Delivery
@@ -27,13 +28,16 @@ class DirectIntake(Taking):
         self._runner = runner
         self._formats = formats
         self._aims: dict[Target, Aim] = {}
-        #: By packet id: what is not acknowledged, as many as the broker has under way to us.
+        #: By packet id: what is not acknowledged beyond doubt, as many as the broker has under way to us.
         self._held: dict[int, Held] = {}
+        #: Of these, what is acknowledged; it may come again where the acknowledgement was lost.
+        self._acknowledged: deque[Held] = deque()
 
     def connected(self, status: ConnectionStatus) -> None:
         """Called at every connect and loss: when the broker has lost our session, nothing comes again."""
         if status.connected and not status.session_present:
             self._held.clear()
+            self._acknowledged.clear()
 
     def renew(self) -> None:
         """The router has newer pipelines: look at their settings again."""
@@ -44,10 +48,14 @@ class DirectIntake(Taking):
         now = time.monotonic()
         taken: list[Entry] = []
         unwanted: list[Delivery] = []
+        settled: list[Held] = []
+        self._forget()
         for delivery in burst:
             known = self._held.get(delivery.packet_id) if delivery.duplicate else None
             if known is not None and _same(known.delivery, delivery):
                 known.delivery = delivery
+                if not known.missing:
+                    settled.append(known)
                 continue
             held = Held(delivery)
             for target, captures in self._router.match(delivery):
@@ -62,15 +70,22 @@ class DirectIntake(Taking):
         self.received += len(burst)
         self.unmatched += len(unwanted)
         self._transport.acknowledge(unwanted)
+        self.acknowledge(settled)
         self._runner.take(taken)
 
     def acknowledge(self, done: Sequence[Held]) -> None:
         """All runs of these messages are settled."""
-        for held in done:
-            packet_id = held.delivery.packet_id
-            if self._held.get(packet_id) is held:
-                del self._held[packet_id]
         self._transport.acknowledge([held.delivery for held in done])
+        self._acknowledged.extend(done)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What the broker has taken back for sure does not come again."""
+        confirmed = self._transport.confirmed
+        while self._acknowledged and self._acknowledged[0].delivery.number <= confirmed:
+            held = self._acknowledged.popleft()
+            if self._held.get(held.delivery.packet_id) is held:
+                del self._held[held.delivery.packet_id]
 
 
 def _same(one: Delivery, other: Delivery) -> bool:

@@ -37,11 +37,16 @@ class ControlRules:
 class Guard:
     """Lets requests pass, or raises CommandRefused."""
 
-    def __init__(self, rules: ControlRules, *, reply_base: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, rules: ControlRules, *, reply_base: str, answered_until: int = 0, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`answered_until`: the newest `sent_at` that earlier daemons have taken, of signed requests."""
         self._rules = rules
         self._replies = (reply_base, *rules.reply_topics)
         self._clock = clock
-        self._started = clock()
+        self._earlier = answered_until
+        #: The newest `sent_at` of a signed request that was taken.
+        self.answered_until = answered_until
         self._tokens = 2 * rules.rate
         self._filled = time.monotonic()
         #: Nonce -> when it may be forgotten; in that order, nearly.
@@ -104,10 +109,11 @@ class Guard:
             raise _refused(command, f"the envelope is not valid for {LONGEST} s at the most, from now on", "")
         if now > expires_at + SKEW:
             raise _refused(command, "the envelope is no longer valid", "send a new one")
-        if sent_at < self._started - SKEW:
+        if sent_at <= self._earlier:
             # What this daemon does not remember an earlier one may have carried out.
-            raise _refused(command, "the request was sent before this daemon started", "send a new one")
+            raise _refused(command, "the request is not newer than what an earlier daemon took", "send a new one")
         self._remember(command, nonce, now, expires_at)
+        self.answered_until = max(self.answered_until, sent_at)
 
     def _remember(self, command: str, nonce: str, now: float, expires_at: int) -> None:
         if len(nonce) not in _NONCE:

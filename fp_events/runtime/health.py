@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from fp_events.domain.health import Check
 from fp_events.domain.ports import Ledger, Transport
@@ -23,11 +23,11 @@ class DaemonHealth:
         self,
         *,
         ledger: Ledger,
-        connections: Sequence[tuple[Transport, Sequence[str]]],
+        connections: Sequence[tuple[Transport, Callable[[], Iterable[str]]]],
         board: StatusBoard,
         writer: WriterPulse,
     ) -> None:
-        """`connections`: each with the filters that have to be subscribed there."""
+        """`connections`: each with what names the filters that have to be subscribed there now."""
         self._ledger = ledger
         self._connections = connections
         self._board = board
@@ -50,7 +50,7 @@ class DaemonHealth:
             if not status.connected:
                 problem = status.last_error or f"{status.address}: not connected yet"
                 return [Check("connected", problem), Check("subscribed", "there is no connection")]
-            missing += [text for text in filters if status.granted.get(text, _REFUSAL) >= _REFUSAL]
+            missing += [text for text in filters() if status.granted.get(text, _REFUSAL) >= _REFUSAL]
         subscribed = f"the broker has not granted {', '.join(missing)}" if missing else ""
         return [Check("connected", ""), Check("subscribed", subscribed)]
 

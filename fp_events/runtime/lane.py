@@ -89,6 +89,8 @@ class Lane:
         self.executor = executor
         #: Where attempts of older versions may still be under way, the newest first.
         self.former: tuple[Executor, ...] = ()
+        #: Where single runs execute that asked for it.
+        self._others: tuple[Executor, ...] = ()
         self.plan = PlanRef(pipeline.name)
         self.paused = False
         #: By index of the trigger; the last one is for runs that no message caused.
@@ -107,20 +109,30 @@ class Lane:
         self.last: RunRecord | None = None
 
     def replace(self, pipeline: Pipeline, plan: PlanRef, executor: Executor) -> None:
-        """Take a newer version, with as many triggers: runs that start from now on are its."""
+        """Take a newer version, with as many triggers or more: runs that start from now on are its."""
         if executor is not self.executor:
             # Attempts that are under way there can still be cancelled.
             self.former = (self.executor, *self.former)[:FORMER]
         self.pipeline, self.plan, self.executor = pipeline, plan, executor
+        more = [self._queue(trigger.concurrency) for trigger in pipeline.triggers[len(self.queues) - 1 :]]
+        if more:
+            # Before the last one, which is for runs that no message caused.
+            self.queues[-1:-1] = more
+            self._filled = set(range(len(self.queues)))
         for trigger, queue in zip(pipeline.triggers, self.queues, strict=False):
             queue.limit, queue.elastic = self._limit(trigger.concurrency)
         self.queues[-1].limit, self.queues[-1].elastic = self._limit(DEFAULT_CONCURRENCY)
 
     def cancel(self, run_id: str) -> None:
         """Have an attempt stopped, wherever it is under way."""
-        for executor in (self.executor, *self.former):
+        for executor in (self.executor, *self.former, *self._others):
             if executor.cancel(run_id):
                 return
+
+    def also(self, executor: Executor) -> None:
+        """A run of the pipeline executes there."""
+        if executor not in self._others:
+            self._others = (executor, *self._others)[:FORMER]
 
     def _queue(self, concurrency: int) -> TriggerQueue:
         limit, elastic = self._limit(concurrency)

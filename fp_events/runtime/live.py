@@ -77,6 +77,15 @@ class LiveDaemon:
         """Why a run cannot be taken up again; empty where it can."""
         return obstacle(run, self._runner)
 
+    def deadline(self, pipeline: str) -> float | None:
+        """Seconds that a run of the pipeline may take; None: no limit."""
+        return self._runner.lanes[pipeline].pipeline.deadline
+
+    def check_executor(self, pipeline: str, asked: Mapping[str, Any]) -> None:
+        """Raise UsageError for an executor that a run cannot have."""
+        if self._o.places is not None:
+            self._o.places.check(pipeline, asked)
+
     def take_reopened(self, run: StoredRun) -> None:
         """Run what was reopened."""
         take_reopened(run, self._runner)

@@ -1,7 +1,7 @@
 """Newer versions of pipelines take the place of older ones while the daemon runs.
 
-The connection and its subscriptions stay as they are, and runs under way end with the version that they began
-with; runs that wait take the newest. Everything that changed is taken over, or nothing.
+The connection stays, with the subscriptions that are still of use, and runs under way end with the version that they
+began with; runs that wait take the newest. Everything that changed is taken over, or nothing.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from fp_events.domain.ports import Executor
 from fp_events.domain.run import PlanRef
 from fp_events.domain.schedule import Schedule
 
+from .lane import Lane
 from .router import Router
 from .runner import Runner
 
 if TYPE_CHECKING:
     from .options import ServiceOptions
+    from .routers import Routers
 
 T = TypeVar("T")
 
 #: Seconds between two looks at the project's files, and at executors that are no longer used.
 LOOK = 1.0
-#: Settings of a trigger that a subscription is made from, or that the order of acknowledgements depends on.
+#: Settings of a trigger that what it has caused depends on.
 _SUBSCRIBED = ("topic", "qos", "retained", "acknowledge")
 
 
@@ -71,15 +73,20 @@ class Reloader:
         o: ServiceOptions,
         *,
         runner: Runner,
-        routers: Iterable[Router],
+        routers: Routers,
         renew: Callable[[], None],
+        subscribe: Callable[[], Awaitable[None]],
         schedule: Callable[[Iterable[Schedule]], Awaitable[object]],
     ) -> None:
-        """`routers`: to be given the new pipelines; `renew`: what was derived from the old ones is forgotten."""
+        """`routers`: to be given the new pipelines; `renew`: what was derived from the old ones is forgotten.
+
+        `subscribe`: has the broker asked for what the routers want now.
+        """
         self._o = o
         self._runner = runner
-        self._routers = tuple(routers)
+        self._routers = routers
         self._renew = renew
+        self._subscribe = subscribe
         self._schedule = schedule
         self._one = asyncio.Lock()
         self._asked = asyncio.Event()
@@ -87,6 +94,8 @@ class Reloader:
         #: Those that no pipeline uses any more, but runs of which may still be under way.
         self._retired: list[Executor] = []
         self._started: list[Executor] = []
+        #: Of what collects from executors that a reload has brought, by their identity.
+        self._scopes: dict[int, anyio.CancelScope] = {}
         #: Since the start of the daemon.
         self.reloads = 0
         self.refused = 0
@@ -112,13 +121,14 @@ class Reloader:
         async with self._one:
             try:
                 project = await asyncio.to_thread(_guarded, read)
-                self._check(project)
+                routers = self._check(project)
                 await self._start(project)
             except FpEventsError as error:
                 self.refused += 1
                 self._o.log.warning("reload_refused", error=str(error))
                 raise _refusal(error) from error
-            self._swap(project)
+            self._swap(project, routers)
+            await self._subscribe()
             await self._schedule(each for pipeline in self._o.pipelines.values() for each in pipeline.schedules)
             self.reloads += 1
             changed = {new.pipeline.name: new.version for new in project.changed}
@@ -140,31 +150,43 @@ class Reloader:
         for executor in started:
             self._new.put_nowait(executor)
 
-    def _check(self, project: Project) -> None:
-        """Refuse what would change the subscriptions: the connection is made with them."""
-        known = frozenset(self._o.pipelines)
-        for what, names in (("new", project.names - known), ("gone", known - project.names)):
-            if names:
-                raise CommandRefused(
-                    f"pipeline '{min(names)}' is {what}", where="reload", mend="restart the daemon to take that over"
-                )
+    def _check(self, project: Project) -> tuple[Router, Router]:
+        """Refuse what runs under way, or that wait, could not stand; the routers of what is to come."""
+        gone = frozenset(self._o.pipelines) - project.names
+        if gone:
+            raise CommandRefused(
+                f"pipeline '{min(gone)}' is gone",
+                where="reload",
+                mend="write `enabled: false` until its runs have ended, and restart the daemon then",
+            )
+        pipelines = {**self._o.pipelines, **{new.pipeline.name: new.pipeline for new in project.changed}}
         for new in project.changed:
-            pipeline, before = new.pipeline, self._o.pipelines[new.pipeline.name]
+            pipeline, before = new.pipeline, self._o.pipelines.get(new.pipeline.name)
+            if before is None:
+                continue
             if pipeline.state != before.state:
                 raise CommandRefused(
                     f"pipeline '{pipeline.name}' keeps other state than before, and runs are under way without it",
                     where=pipeline.where or "reload",
                     mend="restart the daemon to take that over",
                 )
-            if pipeline.enabled is not before.enabled or _subscribed(pipeline) != _subscribed(before):
-                what = "is enabled or disabled" if pipeline.enabled is not before.enabled else "has other triggers"
+            if _subscribed(pipeline)[: len(before.triggers)] != _subscribed(before):
                 raise CommandRefused(
-                    f"pipeline '{pipeline.name}' {what}, and what is subscribed cannot change while connected",
+                    f"pipeline '{pipeline.name}' has other triggers, and runs that the old ones caused may wait",
                     where=pipeline.where or "reload",
-                    mend="restart the daemon to take that over",
+                    mend="add new triggers after the old ones, or restart the daemon to take that over",
                 )
+        main, direct = self._routers.main, self._routers.direct
+        renewed = main.renewed(pipelines.values()), direct.renewed(pipelines.values())
+        if renewed[1].subscriptions and not direct.subscriptions:
+            raise CommandRefused(
+                "the first trigger that acknowledges when_executed needs a connection of its own",
+                where="reload",
+                mend="restart the daemon to take that over",
+            )
+        return renewed
 
-    def _swap(self, project: Project) -> None:
+    def _swap(self, project: Project, routers: tuple[Router, Router]) -> None:
         """No await in here: no message sees half of it."""
         o = self._o
         before = {id(executor): executor for executor, _ in o.executor_of.values()}
@@ -175,9 +197,12 @@ class Reloader:
             o.versions[name] = new.version
             o.inputs[name] = new.inputs
             o.executor_of[name] = (new.executor, new.label)
-            self._runner.lanes[name].replace(new.pipeline, PlanRef(name, new.version), new.executor)
-        for router in self._routers:
-            router.serve(o.pipelines.values())
+            lane = self._runner.lanes.get(name)
+            if lane is None:
+                lane = self._runner.lanes[name] = Lane(new.pipeline, new.executor)
+            lane.replace(new.pipeline, PlanRef(name, new.version), new.executor)
+        self._routers.main.become(routers[0])
+        self._routers.direct.become(routers[1])
         self._renew()
         used = {id(executor) for executor, _ in o.executor_of.values()}
         self._retired += [executor for executor in before.values() if id(executor) not in used]
@@ -200,7 +225,12 @@ class Reloader:
     async def _collect(self, tasks: anyio.abc.TaskGroup) -> None:
         while True:
             executor = await self._new.get()
-            tasks.start_soon(self._runner.collect, executor, name=f"collect:{type(executor).__name__}")
+            tasks.start_soon(self._collect_from, executor, name=f"collect:{type(executor).__name__}")
+
+    async def _collect_from(self, executor: Executor) -> None:
+        with anyio.CancelScope() as scope:
+            self._scopes[id(executor)] = scope
+            await self._runner.collect(executor)
 
     async def _reload_when_asked(self) -> None:
         while True:
@@ -223,9 +253,20 @@ class Reloader:
                     # A drain must not leave it half closed.
                     with anyio.CancelScope(shield=True):
                         await executor.close(0.0)
-                    self._retired.remove(executor)
+                    self._forget(executor)
                 else:
                     idle.add(id(executor))
+
+    def _forget(self, executor: Executor) -> None:
+        """Nothing of a closed executor stays, however often the daemon reloads."""
+        self._retired.remove(executor)
+        if executor in self._started:
+            self._started.remove(executor)
+        for lane in self._runner.lanes.values():
+            lane.former = tuple(one for one in lane.former if one is not executor)
+        scope = self._scopes.pop(id(executor), None)
+        if scope is not None:
+            scope.cancel()
 
     async def _watch(self, look: Callable[[], object]) -> None:
         """Reload once the files have changed, and a second later are still the same: an editor writes in steps."""

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from zlib import crc32
 
+from fp_events.domain.errors import ConfigError
 from fp_events.domain.message import Delivery, Subscription
 from fp_events.domain.pipeline import Pipeline, Trigger
-from fp_events.domain.topics import FilterIndex, TopicRouter, covering, disjoint_cover, parse_filter
+from fp_events.domain.topics import (
+    FilterIndex,
+    TopicPattern,
+    TopicRouter,
+    covering,
+    disjoint_cover,
+    overlaps,
+    parse_filter,
+)
 
 #: Topics whose matches are remembered at least, and the length up to which they are: at most some 2 MB.
 REMEMBERED = 4096
 REMEMBERED_LENGTH = 256
+#: MQTT 5, 3.8.2.1.2.
+LARGEST_IDENTIFIER = 268_435_455
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +51,18 @@ class Router:
     """
 
     def __init__(
-        self, pipelines: Iterable[Pipeline], *, protocol: str, extra: Sequence[str] = (), direct: bool = False
+        self,
+        pipelines: Iterable[Pipeline],
+        *,
+        protocol: str,
+        extra: Sequence[str] = (),
+        direct: bool = False,
+        before: Router | None = None,
     ) -> None:
-        """`direct`: for triggers that acknowledge when_executed, which have a connection of their own."""
+        """`direct`: for triggers that acknowledge when_executed, which have a connection of their own.
+
+        `before`: what is subscribed now, and stays so as far as it is of use. Raises ConfigError where that cannot be.
+        """
         self._anew = partial(Router, protocol=protocol, extra=extra, direct=direct)
         wanted = [
             (pipeline, index, trigger, parse_filter(trigger.topic))
@@ -55,13 +76,25 @@ class Router:
         #: Some trigger subscribes at QoS 2.
         self.exactly_once = any(trigger.qos == 2 for _, _, trigger, _ in wanted)
         filters = [pattern.filter for *_, pattern in wanted]
-        chosen = [*covering(filters), *extra] if protocol == "5" else disjoint_cover([*filters, *extra])
-        numbers = {text: number for number, text in enumerate(chosen, start=1)}
+        if before is not None:
+            chosen = _kept(before, wanted, extra, protocol)
+        else:
+            chosen = [*covering(filters), *extra] if protocol == "5" else disjoint_cover([*filters, *extra])
+        self._numbers: Mapping[str, int] = _identifiers(chosen, {} if before is None else before._numbers)
+        numbers = self._numbers
+        self._identifiers = frozenset(numbers.values())
         brought = FilterIndex(chosen)
-        targets = [
-            (pattern, Target(pipeline, index, trigger, numbers[brought.by(pattern.filter)]))
-            for pipeline, index, trigger, pattern in wanted
-        ]
+        targets = []
+        for pipeline, index, trigger, pattern in wanted:
+            # A trigger stays with the subscription that brings it its messages: a copy under way names that one.
+            kept = None if before is None else before.brought.get((pipeline.name, trigger.topic))
+            filter_ = kept if kept in numbers else brought.by(pattern.filter)
+            targets.append((pattern, Target(pipeline, index, trigger, numbers[filter_])))
+        names = {number: text for text, number in numbers.items()}
+        #: Pipeline and topic as written -> the filter that brings it.
+        self.brought: Mapping[tuple[str, str], str] = {
+            (target.pipeline.name, target.trigger.topic): names[target.subscription] for _, target in targets
+        }
         self._router: TopicRouter[Target] = TopicRouter(targets)
         # Some topics for each trigger: where all of them get messages in turn, fewer would be none.
         self._remembered = lru_cache(maxsize=max(REMEMBERED, 2 * len(targets)))(self._match)
@@ -78,11 +111,13 @@ class Router:
             for text, number in numbers.items()
         }
 
-    def serve(self, pipelines: Iterable[Pipeline]) -> None:
-        """Bring the same subscriptions' messages to these pipelines from now on."""
-        new = self._anew(pipelines)
-        assert new.subscriptions == self.subscriptions
-        self._router, self._remembered, self.receives = new._router, new._remembered, new.receives
+    def renewed(self, pipelines: Iterable[Pipeline]) -> Router:
+        """A router for these pipelines that keeps what is subscribed. Raises ConfigError where that cannot be."""
+        return self._anew(pipelines, before=self)
+
+    def become(self, new: Router) -> None:
+        """Do as `new` from now on."""
+        vars(self).update(vars(new))
 
     def match(self, delivery: Delivery) -> Sequence[Match]:
         """Triggers for this copy of the message, with what their captures matched."""
@@ -91,6 +126,9 @@ class Router:
         return match(message.topic, delivery.subscription_ids, message.retain)
 
     def _match(self, topic: str, ids: tuple[int, ...], retain: bool) -> Sequence[Match]:
+        if self._identifiers.isdisjoint(ids):
+            # The broker names none; or it has kept the message since other filters were subscribed.
+            ids = ()
         return [
             (target, captures)
             for target, captures in self._router.match(topic)
@@ -100,7 +138,56 @@ class Router:
     def through_extra(self, delivery: Delivery) -> bool:
         """Whether this copy came through a subscription of the daemon's own; one of several copies does."""
         ids = delivery.subscription_ids
-        return not ids or not self._extra.isdisjoint(ids)
+        return self._identifiers.isdisjoint(ids) or not self._extra.isdisjoint(ids)
+
+
+def _identifiers(filters: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:
+    """By filter, the same after every start: what the broker has kept meanwhile carries them."""
+    found = {text: known[text] for text in filters if text in known}
+    taken = set(found.values())
+    for text in filters:
+        if text not in found:
+            number = crc32(text.encode()) % LARGEST_IDENTIFIER + 1
+            while number in taken:
+                number = number % LARGEST_IDENTIFIER + 1
+            taken.add(number)
+            found[text] = number
+    return found
+
+
+_Wanted = tuple[Pipeline, int, Trigger, TopicPattern]
+
+
+def _kept(before: Router, wanted: Sequence[_Wanted], extra: Sequence[str], protocol: str) -> list[str]:
+    """Filters to be subscribed: the old ones that are still of use, and what nothing of them brings."""
+    old = FilterIndex(before.served)
+    used = {before.brought.get((pipeline.name, trigger.topic)) for pipeline, _, trigger, _ in wanted}
+    more: list[str] = []
+    for pipeline, _, trigger, pattern in wanted:
+        if (pipeline.name, trigger.topic) in before.brought:
+            continue
+        try:
+            bringing = old.by(pattern.filter)
+        except ValueError:
+            more.append(pattern.filter)
+            continue
+        # Retained messages come with a new subscription only, and only MQTT 5 tells copies apart.
+        if trigger.retained == "process" and protocol == "5" and bringing != pattern.filter:
+            more.append(pattern.filter)
+        else:
+            used.add(bringing)
+    kept = [text for text in before.served if text in used or text in extra]
+    more = [text for text in covering(more) if text not in kept]
+    if protocol != "5":
+        for text in more:
+            for other in (*kept, *(each for each in more if each != text)):
+                if overlaps(text, other):
+                    raise ConfigError(
+                        f"the topics {text} and {other} overlap, which MQTT 3.1.1 cannot tell apart while connected",
+                        where="reload",
+                        mend="restart the daemon to take that over",
+                    )
+    return [*kept, *more]
 
 
 def _subscription(text: str, number: int, targets: Sequence[Target]) -> Subscription:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from random import Random
 
 from fp_events.domain.ports import Executor, Ledger
@@ -26,7 +26,7 @@ from .lane import Lane
 from .limits import Limits
 from .pending import Pending
 from .settlement import Settlement
-from .starting import Starter
+from .starting import Place, Starter
 from .timers import Timers
 
 _UNDER_WAY = frozenset({Phase.LOADING, Phase.READY, Phase.CLAIMING, Phase.EXECUTING})
@@ -46,7 +46,7 @@ class Runner:
         limits: Limits,
         rng: Random | None = None,
     ) -> None:
-        self.lanes: Mapping[str, Lane] = {lane.pipeline.name: lane for lane in lanes}
+        self.lanes: dict[str, Lane] = {lane.pipeline.name: lane for lane in lanes}
         self._committer = committer
         self._alone_for = limits.alone_for
         #: Some run has ended, or can be started.
@@ -67,6 +67,10 @@ class Runner:
             rng=rng or Random(),  # noqa: S311 - jitter, not cryptography
         )
         self._starter.connect(self._ender)
+
+    def place_by(self, place: Place) -> None:
+        """Where attempts go that ask for another executor."""
+        self._starter.place_by(place)
 
     # -- taking runs in
 

@@ -14,7 +14,14 @@ import anyio.abc
 
 from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import BrokerRefused, ConfigError
-from fp_events.domain.message import Confirmation, Confirmed, ConnectionStatus, Delivery, Publication
+from fp_events.domain.message import (
+    Confirmation,
+    Confirmed,
+    ConnectionStatus,
+    Delivery,
+    Publication,
+    Subscription,
+)
 
 from ._acks import Acknowledgements
 from ._backoff import STEADY, backoff
@@ -92,6 +99,29 @@ class LinkedTransport(abc.ABC):
     async def connected(self) -> None:
         """See `Transport.connected`."""
         await self._ready.wait()
+
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """See `Transport.subscribe`."""
+        before = {one.filter: one for one in self._options.subscriptions}
+        wanted = {one.filter for one in subscriptions}
+        gone = [text for text in before if text not in wanted]
+        new = [one for one in subscriptions if before.get(one.filter) != one]
+        stale = [text for text in (*self._options.stale_filters, *gone) if text not in wanted]
+        self._options = replace(self._options, subscriptions=tuple(subscriptions), stale_filters=tuple(stale))
+        link = self._link
+        if link is None or not self._ready.is_set():
+            return  # the next connection makes them
+        try:
+            if new:
+                self._granted |= await link.subscribe(new)
+            if gone:
+                await link.unsubscribe(gone)
+        except NoAnswer as error:
+            link.abort(f"the broker did not answer our subscriptions ({error})")
+            return
+        for text in gone:
+            self._granted.pop(text, None)
+        self._report()
 
     def status(self) -> ConnectionStatus:
         """See `Transport.status`."""

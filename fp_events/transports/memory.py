@@ -10,7 +10,14 @@ from dataclasses import replace
 import anyio
 
 from fp_events.domain.connection import ConnectOptions
-from fp_events.domain.message import Confirmation, Confirmed, ConnectionStatus, Delivery, Publication
+from fp_events.domain.message import (
+    Confirmation,
+    Confirmed,
+    ConnectionStatus,
+    Delivery,
+    Publication,
+    Subscription,
+)
 from fp_events.domain.topics import validate_topic
 
 from ._acks import Acknowledgements
@@ -90,6 +97,16 @@ class MemoryTransport:
     async def connected(self) -> None:
         """See `Transport.connected`."""
         await self._ready.wait()
+
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """See `Transport.subscribe`."""
+        before = {one.filter: one for one in self._options.subscriptions}
+        wanted = {one.filter for one in subscriptions}
+        gone = tuple(text for text in (*self._options.stale_filters, *before) if text not in wanted)
+        self._options = replace(self._options, subscriptions=tuple(subscriptions), stale_filters=gone)
+        if self._session is not None:
+            self._session.subscribe([one for one in subscriptions if before.get(one.filter) != one])
+            self._session.unsubscribe(gone)
 
     def status(self) -> ConnectionStatus:
         """See `Transport.status`."""

@@ -468,3 +468,26 @@ async def test_values_of_libraries_become_json(tmp_path: Path) -> None:
     assert {name: value for name, value in shown["values"].items() if name != "rows"} == VALUES
     assert letter.user["outcome"] == "failed"
     assert "NaN" in letter.user["error"]
+
+
+@BOTH
+async def test_what_waits_at_the_broker_reaches_its_trigger_after_other_filters_came_and_went(
+    tmp_path: Path, protocol: str
+) -> None:
+    """The broker remembers under which subscriptions it took a message: they may be gone, or others be before them."""
+
+    def pipelines(*filters: str) -> dict[str, tuple[str, str]]:
+        settings = "triggers: [{topic: '%s', map: {n: payload.n, topic: message.topic}}]\n" + SEEN % "it"
+        return {f"p{number}": (settings % text, echo("n", "topic")) for number, text in enumerate(filters)}
+
+    async with mosquitto() as broker, Listener(broker.port, "out/#") as listener:
+        folder = project(tmp_path, broker, pipelines("b/one", "c/+", "d/one", "e/one"), protocol)
+        async with serving(folder):
+            pass
+        for topic in ("b/one", "c/two", "d/one", "e/one"):
+            await send(broker.port, topic, '{"n": "1"}')
+        # One before the others, a wider one instead, one that has gone, one that stays.
+        project(tmp_path, broker, pipelines("a/one", "b/+", "c/two", "e/one"), protocol)
+        async with serving(folder):
+            found = [one.json["topic"] for one in await listener.next("out/it", 3)]
+            assert ["b/one", "c/two", "e/one"] == sorted(found)

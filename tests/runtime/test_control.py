@@ -148,3 +148,26 @@ async def test_too_many_requests_are_refused(house: House, monkeypatch: pytest.M
             await house.steering.gates[number].entered()
         house.steering.open_all()
         assert [False, False, True, True, True] == sorted(one["ok"] for one in await replies(daemon, house, 5))
+
+
+@pytest.mark.parametrize("command", ["runs.replay", "runs.retry", "dlq.retry"])
+async def test_runs_of_other_pipelines_are_not_started_again(house: House, command: str) -> None:
+    """What `run` may not start by MQTT, no other command does; the socket does."""
+    house.pipeline()
+    house.pipeline("other")
+    house.project(**ALLOW)
+    async with house.serving() as daemon:
+        house.publish("in/other", 1, "fail", "ok")
+        house.publish("in/work", 2, "fail", "ok")
+        await daemon.outcomes(2)
+        ids = {record.pipeline: record.run_id for record in daemon.ended}
+        asked = json.dumps({"run_ids": [ids["other"], ids["work"]], "sent_at": time.time()})
+        house.broker.publish(f"fp/house/control/{command}", asked)
+        (answer,) = await replies(daemon, house, 1, f"fp/house/reply/{command}")
+        (refused,) = answer["result"]["refused"]
+        assert (ids["other"], True) == (refused["run_id"], "control.allow" in refused["reason"])
+        await daemon.outcomes(3)
+        assert "work" == daemon.ended[2].pipeline
+        await daemon.ask(command, run_ids=[ids["other"]])
+        await daemon.outcomes(4)
+        assert "other" == daemon.ended[3].pipeline

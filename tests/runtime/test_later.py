@@ -132,7 +132,8 @@ async def test_a_higher_priority_starts_first(house: House) -> None:
         {"executor": "ray"},
         {"cache": True},
         {"log_level": "DEBUG"},
-        {"with_adapter": {"mlflow": True}},
+        {"with_adapter": {"mlfow": True}},
+        {"with_adapter": {"mlflow": 1}},
     ],
 )
 async def test_what_a_run_cannot_be_given_is_refused(house: House, arguments: dict[str, object]) -> None:

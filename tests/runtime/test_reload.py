@@ -91,18 +91,14 @@ def other_topic(house: House) -> None:
     )
 
 
-def disabled(house: House) -> None:
-    house.pipeline(code=code(2), enabled=False)
-
-
-def new_one(house: House) -> None:
-    house.pipeline(code=code(2))
-    house.pipeline("new")
-
-
 def gone(house: House) -> None:
-    house.pipeline("new")
-    (house.folder / "conf/pipelines/work.yml").unlink()
+    house.pipeline(code=code(2))
+    (house.folder / "conf/pipelines/second.yml").unlink()
+    (house.folder / "pipelines/second.py").unlink()
+
+
+def other_state(house: House) -> None:
+    house.pipeline(code=code(2).replace("n: int", "n: int, before: dict | None"), state={"result": "before"})
 
 
 @pytest.mark.parametrize(
@@ -112,13 +108,14 @@ def gone(house: House) -> None:
         (broken_yaml, "conf/pipelines/work.yml"),
         (missing_input, "other"),
         (other_topic, "has other triggers"),
-        (new_one, "pipeline 'new' is new"),
-        (gone, "pipeline 'new' is new"),
+        (gone, "pipeline 'second' is gone"),
+        (other_state, "keeps other state than before"),
     ],
 )
 async def test_what_cannot_be_taken_over_is_refused(house: House, change: Change, sentence: str) -> None:
     """With a sentence that says where; the old version runs on, and the next good one is taken."""
     house.pipeline(code=code(1))
+    house.pipeline("second")
     async with house.serving() as daemon:
         change(house)
         with pytest.raises(CommandRefused) as refusal:
@@ -126,8 +123,7 @@ async def test_what_cannot_be_taken_over_is_refused(house: House, change: Change
         assert sentence in str(refusal.value)
         house.publish("in/work", 1)
         assert [(1, 1)] == await results(daemon, house, 1)
-        for name in ("conf/pipelines/new.yml", "pipelines/new.py"):
-            (house.folder / name).unlink(missing_ok=True)
+        house.pipeline("second")
         house.pipeline(code=code(3))
         await daemon.ask("reload")
         house.publish("in/work", 2)
@@ -229,3 +225,80 @@ async def test_reloads_amid_messages_lose_and_repeat_nothing(house: House) -> No
         made = {dict(one.properties.user)["version"] for one in house.publications("out/work")}
         assert len({version for _, version in found}) == len(made) == 10
         assert 1 == (await daemon.ask("status"))["broker"]["connections"]
+
+
+async def test_a_new_pipeline_is_subscribed_while_the_daemon_runs(house: House) -> None:
+    """Its messages come from then on, and those of the others go on; a restart subscribes to the same."""
+    house.pipeline()
+    async with house.serving() as daemon:
+        house.pipeline("new")
+        assert {"new"} == set((await daemon.ask("reload"))["reloaded"])
+        house.publish("in/new", 1)
+        house.publish("in/work", 2)
+        await daemon.until(lambda: house.published("out/new") and house.published("out/work"))
+        assert ([{"n": 1}], [{"n": 2}]) == (house.published("out/new"), house.published("out/work"))
+        status = await daemon.ask("status")
+        assert (1, {"in/new", "in/work"}) == (status["broker"]["connections"], set(status["broker"]["granted"]))
+        await daemon.stop()
+    house.publish("in/new", 3)
+    async with house.serving() as daemon:
+        await daemon.until(lambda: len(house.published("out/new")) == 2)
+
+
+async def test_a_wider_trigger_beside_a_narrow_one_brings_each_message_once(house: House) -> None:
+    """The old trigger keeps its subscription: copies that are under way are still its."""
+    house.pipeline(triggers=[trigger("in/work")])
+    async with house.serving() as daemon:
+        house.pipeline(triggers=[trigger("in/work"), trigger("in/#")])
+        await daemon.ask("reload")
+        house.publish("in/work", 1)
+        house.publish("in/else", 2)
+        await daemon.outcomes(3)
+        house.pipeline(triggers=[trigger("in/work"), trigger("in/#"), trigger("in/+")])
+        await daemon.ask("reload")
+        house.publish("in/work", 3)
+        await daemon.outcomes(6)
+        await daemon.stop()
+        found = sorted(
+            (record.trigger, result) for record, result in zip(daemon.ended, house.steering.calls, strict=True)
+        )
+        assert [("in/#", 1), ("in/#", 2), ("in/#", 3), ("in/+", 3), ("in/work", 1), ("in/work", 3)] == found
+
+
+def trigger(topic: str) -> dict[str, Any]:
+    return {"topic": topic, "map": {"n": "payload.n", "do": "payload.do ?? null"}}
+
+
+async def test_a_disabled_pipeline_is_unsubscribed(house: House) -> None:
+    """The broker keeps nothing for it; enabled, it gets what comes from then on."""
+    house.pipeline()
+    house.pipeline("other")
+    async with house.serving() as daemon:
+        house.pipeline(enabled=False)
+        await daemon.ask("reload")
+        house.publish("in/work", 1)
+        house.publish("in/other", 2)
+        await daemon.outcomes(1)
+        house.pipeline()
+        await daemon.ask("reload")
+        house.publish("in/work", 3)
+        await daemon.outcomes(2)
+        assert [2, 3] == house.steering.calls
+
+
+async def test_executors_of_old_versions_leave_nothing(house: House) -> None:
+    """However often a daemon reloads, it has as many tasks and executors as before."""
+    house.pipeline(run={"executor": {"type": "threadpool", "max_workers": 1}})
+    async with house.serving() as daemon:
+        reloader = daemon.service.parts.reloader
+        await daemon.ask("status")
+        before = len(asyncio.all_tasks())
+        for count in (3, 2, 3, 2):
+            house.pipeline(run={"executor": {"type": "threadpool", "max_workers": count}})
+            await daemon.ask("reload")
+            house.publish("in/work", count)
+        await daemon.until(lambda: len(house.steering.calls) == 4)
+        await daemon.until(lambda: not reloader.retiring)
+        # The last one that a reload brought is collected from.
+        await daemon.until(lambda: len(asyncio.all_tasks()) <= before + 1)
+        assert () == daemon.service.parts.runner.lanes["work"].former

@@ -143,3 +143,19 @@ async def test_a_drain_waits_for_what_no_ledger_keeps(house: House) -> None:
         house.steering.gates[1].open()
         assert await stopping
         assert ([{"n": 1}], 0) == (house.published("out/work"), house.unacknowledged("daemon-x"))
+
+
+async def test_a_run_that_settles_while_the_connection_is_away_is_not_executed_again(house: House) -> None:
+    """Its message comes again, for the acknowledgement found no connection, and is acknowledged then."""
+    work(house, "when_executed", outputs=[])
+    async with house.serving() as daemon:
+        house.publish("in/work", 1, "gate", "ok")
+        await house.steering.gates[1].entered()
+        house.broker.stop()
+        house.steering.gates[1].open()
+        assert ["succeeded"] == await daemon.outcomes(1)
+        assert 1 == house.unacknowledged("daemon-x")
+        house.broker.start()
+        house.publish("in/work", 2)
+        await daemon.until(lambda: house.unacknowledged("daemon-x") == 0)
+        assert [1, 2] == house.steering.calls
