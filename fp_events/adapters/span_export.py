@@ -26,6 +26,13 @@ _DELAY: Final = 1000
 #: Seconds for one request.
 _TIMEOUT: Final = 5
 
+#: Where exporters log each failure, at times with a traceback.
+_LOGGERS: Final = (
+    "opentelemetry.exporter.otlp.proto.grpc.exporter",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+)
+#: In the thread that exports: why it failed.
+_heard = threading.local()
 _lock = threading.Lock()
 #: (process, where and as whom) -> what sends there.
 _providers: dict[tuple[Any, ...], TracerProvider] = {}
@@ -54,31 +61,33 @@ def address_of(settings: Mapping[str, Any]) -> tuple[str, str]:
     return protocol, f"{scheme}://{settings['host']}:{port}" + ("" if protocol == "grpc" else "/v1/traces")
 
 
+def _hear(record: logging.LogRecord) -> bool:
+    """Keep the first line that an exporter logs of a batch, which has the cause; it is told once, by us."""
+    _heard.reason = getattr(_heard, "reason", "") or record.getMessage()
+    return False
+
+
 class _Watched(SpanExporter):
     """An exporter whose failures are counted, and told with their reason."""
 
-    def __init__(self, exporter: SpanExporter, logger: str, endpoint: str, trouble: Trouble) -> None:
+    def __init__(self, exporter: SpanExporter, endpoint: str, trouble: Trouble) -> None:
         self._exporter = exporter
         self._endpoint = endpoint
         self._trouble = trouble
-        self._reason = ""
-        # It logs each failure, at times with a traceback: here the reason is taken from it.
-        logging.getLogger(logger).addFilter(self._hear)
-
-    def _hear(self, record: logging.LogRecord) -> bool:
-        self._reason = record.getMessage()
-        return False
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(_hear)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch."""
+        _heard.reason = ""
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - a library's errors are its server's, or its own
-            self._reason, result = f"{type(error).__name__}: {error}", SpanExportResult.FAILURE
+            _heard.reason, result = f"{type(error).__name__}: {error}", SpanExportResult.FAILURE
         if result is SpanExportResult.SUCCESS:
             self._trouble.worked()
         else:
-            self._trouble.failed(f"{len(spans)} spans did not reach {self._endpoint}: {self._reason}")
+            self._trouble.failed(f"{len(spans)} spans did not reach {self._endpoint}: {_heard.reason}")
         return result
 
     def shutdown(self) -> None:
@@ -94,21 +103,19 @@ def _provider(protocol: str, endpoint: str, settings: Mapping[str, Any], trouble
     resource = Resource.create({"service.name": settings["service_name"], "service.version": settings["version"]})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     delay = None if "OTEL_BSP_SCHEDULE_DELAY" in os.environ else _DELAY
-    exporter = _Watched(*_exporter(protocol, endpoint), endpoint, trouble)
+    exporter = _Watched(_exporter(protocol, endpoint), endpoint, trouble)
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=delay))
     return provider
 
 
-def _exporter(protocol: str, endpoint: str) -> tuple[SpanExporter, str]:
-    """The exporter, and the name of its logger."""
+def _exporter(protocol: str, endpoint: str) -> SpanExporter:
     if protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 
-        grpc = GrpcExporter(endpoint=endpoint, insecure=endpoint.startswith("http:"), timeout=_TIMEOUT)
-        return grpc, "opentelemetry.exporter.otlp.proto.grpc.exporter"
+        return GrpcExporter(endpoint=endpoint, insecure=endpoint.startswith("http:"), timeout=_TIMEOUT)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 
-    return HttpExporter(endpoint=endpoint, timeout=_TIMEOUT), "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    return HttpExporter(endpoint=endpoint, timeout=_TIMEOUT)
 
 
 def _flush(provider: TracerProvider) -> None:

@@ -92,9 +92,8 @@ class TrackedRuns(
 
 
 def _make(pipeline: str, settings: Mapping[str, Any], sender: Sender) -> Any:
-    # It says twice of each run where it can be seen, under an id that the server does not have yet.
-    logging.getLogger("hamilton_sdk.adapters").setLevel(logging.ERROR)
-    logging.getLogger("hamilton_sdk.driver").setLevel(logging.ERROR)
+    # It tells of each step of each run, and where it can be seen, under an id that the server does not have yet.
+    logging.getLogger("hamilton_sdk").setLevel(logging.ERROR)
     from hamilton_sdk.adapters import HamiltonTracker
 
     from .tracker_client import TrackerClient
