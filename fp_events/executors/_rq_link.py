@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from fp_events.domain.errors import ExecutorUnavailable
 
+from ._portable import pack, to_text
 from ._rq_task import (
     FUNCTION,
     LEFTOVER,
@@ -23,7 +24,6 @@ from ._rq_task import (
     queue_key,
     stop_key,
 )
-from ._rq_wire import pack, to_text
 
 if TYPE_CHECKING:
     from rq import Queue

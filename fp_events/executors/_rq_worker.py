@@ -28,9 +28,9 @@ from rq.worker_registration import clean_worker_registry
 from fp_events.domain.ports import HandlerLoader
 from fp_events.domain.run import PlanRef
 
+from ._portable import from_text, unpack
 from ._rq_horse import run_job
 from ._rq_task import ENDED, FUNCTION, LEFTOVER, STARTED, Task, job_key, lease_key, stop_key
-from ._rq_wire import from_text, unpack
 
 #: Seconds after which a worker that has said nothing is no longer listed; it waits for jobs 15 s less at a time.
 _LISTED = 60

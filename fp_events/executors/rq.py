@@ -13,11 +13,11 @@ from fp_events.domain.run import Attempt, AttemptResult, Released
 
 from ._mailbox import Mailbox
 from ._pace import Pace
+from ._portable import unpack
 from ._results import cancelled, raised
 from ._rq_jobs import Item, RqJob
 from ._rq_link import Entry, Link, reason
 from ._rq_task import ENDED, OUTCOME, STARTED, Task
-from ._rq_wire import unpack
 
 #: Seconds of measured work in one job: what a job costs by itself.
 _CHUNK = 0.02
