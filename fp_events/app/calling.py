@@ -17,7 +17,7 @@ from uuid_utils import uuid7
 
 from fp_events.domain.errors import FpEventsError, UsageError
 from fp_events.domain.hooks import Hook
-from fp_events.domain.observation import RetryRecord, RunRecord
+from fp_events.domain.observation import NodeRecord, RetryRecord, RunRecord, decode_nodes
 from fp_events.domain.pipeline import ExecutorSpec, Pipeline
 from fp_events.domain.ports import Handler, Plan
 from fp_events.domain.retry import RetryPolicy, decide
@@ -114,7 +114,12 @@ class RunReport:
     #: Aware, UTC.
     started_at: datetime
     #: JSON list of what happened to the nodes of the last attempt; None where that was not followed.
-    nodes: bytes | None = None
+    nodes: bytes | None = field(default=None, repr=False)
+
+    @property
+    def trace(self) -> tuple[NodeRecord, ...]:
+        """What happened to each node of the last attempt; empty where that was not followed (`run.trace: never`)."""
+        return decode_nodes(self.nodes)
 
 
 class Calls:
@@ -256,7 +261,7 @@ class Calls:
                     attempts=attempt.number,
                     version=result.version,
                     started_at=started_at,
-                    nodes=getattr(result, "nodes", None),
+                    nodes=result.nodes,
                 )
             for hook in self._after_commit().get(pipeline.name, {}).get("on_retry", ()):
                 await self._tell(hook, _retry_record(attempt, result, decision.delay))

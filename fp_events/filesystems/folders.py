@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from fp_events.domain.errors import StorageError
 
-from .locations import without_credentials
+from .locations import secrets_in, without_credentials
 
 #: fsspec's protocol -> how to get what it needs.
 _EXTRAS = {"s3": "fp-events[s3]", "s3a": "fp-events[s3]", "github": "fp-events[github]", "http": "fp-events[http]"}
@@ -22,7 +22,7 @@ class Folder:
     def __init__(self, url: str) -> None:
         self.url = url
         #: For messages.
-        self.shown = without_credentials(url)
+        self.shown = without_credentials(url.removeprefix("zip://::"))
         self._fs, self._base = self._opened(url)
 
     def files(self, passed_over: frozenset[str] = frozenset()) -> Iterator[tuple[str, int]]:
@@ -117,10 +117,20 @@ class Folder:
         with self._explained("opened"):
             import fsspec  # type: ignore[import-untyped]  # it ships no types
 
+            # They remember listings, an archive its own for ever, and whoever looks again must see what changed.
+            links = url.split("::")
+            for number in range(1, len(links)):
+                fsspec.core.url_to_fs("::".join(links[number:]))[0].invalidate_cache()
+            if url.startswith("zip://"):
+                fsspec.get_filesystem_class("zip").clear_instance_cache()
             fs, base = fsspec.core.url_to_fs(url)
-            # Remote filesystems remember listings, and whoever looks again must see what changed.
             fs.invalidate_cache()
             return fs, "" if base == "*" else str(base)
+
+    def _scrubbed(self, text: str) -> str:
+        for secret in secrets_in(self.url):
+            text = text.replace(secret, "***")
+        return without_credentials(text)
 
     @contextmanager
     def _explained(self, done: str, path: str = "") -> Iterator[None]:
@@ -133,13 +143,13 @@ class Folder:
             protocol = self.url.rpartition("::")[2].partition("://")[0]
             extra = _EXTRAS.get(protocol.replace("https", "http"))
             mend = f"pip install '{extra}'" if extra else "install it"
-            what = without_credentials(f"{protocol}:// needs a package: {error}")
+            what = self._scrubbed(f"{protocol}:// needs a package: {error}")
             raise StorageError(what, where=where, mend=mend) from None
         except FileNotFoundError:
-            raise StorageError("there is nothing", where=where, mend="mend the URL") from None
+            raise StorageError("there is no such file or folder", where=where, mend="mend the URL") from None
         except Exception as error:  # noqa: BLE001 - each filesystem raises what its library does
             # No cause: its text and its traceback's may hold credentials.
-            reason = without_credentials(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+            reason = self._scrubbed(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
             raise StorageError(f"it cannot be {done} ({reason})", where=where) from None
 
 

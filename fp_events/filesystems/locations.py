@@ -41,6 +41,16 @@ def folder_name(location: str) -> str:
     return name.removesuffix(".zip")
 
 
+def secrets_in(location: str) -> list[str]:
+    """What a URL holds that no message may show: a user's part, a password, a query; the longest first."""
+    plain = _REPOSITORY.sub(r"\1\0", location)
+    found = []
+    for user in re.findall(r"://([^/\s]*)@", plain):
+        found += [user, *user.split(":")[1:]]
+    found += re.findall(r"\?(\S+)", plain)
+    return sorted((secret for secret in found if secret), key=len, reverse=True)
+
+
 def without_credentials(text: str) -> str:
     """`text` with ``user:password@`` and signed queries in any URL of it replaced."""
     shown = _REPOSITORY.sub("\\1\0", _QUERY.sub(r"\1?***", text))

@@ -43,7 +43,8 @@ def home_of(url: str, environ: Mapping[str, str]) -> Path:
     state = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     base = Path(environ.get("FP_EVENTS_HOME") or Path(state) / "fp-events").expanduser().absolute()
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder_name(url)).strip("-")[:40] or "project"
-    return base / f"{name}-{hashlib.sha256(without_credentials(url).encode()).hexdigest()[:12]}"
+    same = without_credentials(archive_or_folder(url))
+    return base / f"{name}-{hashlib.sha256(same.encode()).hexdigest()[:12]}"
 
 
 def take(url: str, home: Path) -> Snapshot:

@@ -43,7 +43,7 @@ class MqttSaver(_adapters.DataSaver):  # type: ignore[misc, name-defined]  # Ham
     @classmethod
     def applicable_types(cls) -> Collection[type]:
         """Any value that has a payload: bytes, text, and whatever JSON can say."""
-        return [Any]  # type: ignore[list-item]  # Hamilton's own way to say "any type"
+        return [Any]
 
     @classmethod
     def name(cls) -> str:
@@ -71,7 +71,7 @@ class MqttLoader(_adapters.DataLoader):  # type: ignore[misc, name-defined]  # H
     @classmethod
     def applicable_types(cls) -> Collection[type]:
         """Bytes and text as they are, everything else decoded."""
-        return [Any]  # type: ignore[list-item]  # Hamilton's own way to say "any type"
+        return [Any]
 
     @classmethod
     def name(cls) -> str:

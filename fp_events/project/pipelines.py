@@ -49,7 +49,7 @@ class Pipelines(Mapping[str, Pipeline]):
         settings: dict[str, Any] = self._config().show()["pipelines"][name]
         return settings
 
-    def nodes(self, name: str) -> list[NodeInfo]:
+    def nodes(self, name: str) -> Sequence[NodeInfo]:
         """Its nodes, inputs first. Raises ConfigError."""
         return self._plans().nodes(self[name])
 

@@ -1,0 +1,1 @@
+"""Loaders and savers: files, databases, the broker."""

@@ -1,0 +1,1 @@
+"""The facade, projects on any filesystem, pipelines that go from one to another."""
