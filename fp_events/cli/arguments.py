@@ -29,12 +29,35 @@ InputOption = Annotated[
     list[str] | None,
     typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; JSON, text or @FILE. May be repeated."),
 ]
+
+
+def _nodes(given: list[str] | None) -> list[str] | None:
+    """Names of nodes; one that begins with `[` is a JSON list of them."""
+    found: list[str] = []
+    for text in given or ():
+        try:
+            names = json.loads(text) if text.lstrip().startswith("[") else [text]
+        except ValueError as error:
+            mend = "write --final-vars '[\"alert\"]', or --final-var alert"
+            raise UsageError(f"--final-vars is not JSON: {error}", mend=mend) from error
+        found += [str(name) for name in names]
+    return found or None
+
+
 FinalVarOption = Annotated[
-    list[str] | None, typer.Option("--final-var", "-o", metavar="NODE", help="A node to compute. May be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--final-var",
+        "--final-vars",
+        "-o",
+        metavar="NODE|JSON",
+        callback=_nodes,
+        help="A node to compute, or a JSON list of them. May be repeated.",
+    ),
 ]
 ConfigOption = Annotated[
     list[str] | None,
-    typer.Option("--config", "-c", metavar="NAME=VALUE", help="For @config.when; JSON or text. May be repeated."),
+    typer.Option("--config", "-c", metavar="NAME=VALUE|JSON", help="For @config.when; JSON or text. May be repeated."),
 ]
 LevelOption = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None,
@@ -81,9 +104,12 @@ def read_source(source: str) -> bytes:
 
 
 def assignments(pairs: Sequence[str] | None, option: str) -> dict[str, Any]:
-    """``NAME=VALUE`` pairs as a mapping; a value is JSON where it can be."""
+    """``NAME=VALUE`` pairs as a mapping; a value is JSON where it can be, and so may be a pair: an object of them."""
     found: dict[str, Any] = {}
     for pair in pairs or ():
+        if pair.lstrip().startswith("{"):
+            found |= _object(pair, option)
+            continue
         name, equals, text = pair.partition("=")
         if not equals or not name:
             raise UsageError(f"{option} '{pair}' is no NAME=VALUE", mend=f"write {option} {name or 'NAME'}=VALUE")
@@ -93,15 +119,19 @@ def assignments(pairs: Sequence[str] | None, option: str) -> dict[str, Any]:
 
 def inputs(document: str | None, pairs: Sequence[str] | None) -> dict[str, Any]:
     """Inputs of a run: the JSON object of `--inputs`, and over it what `-i` says."""
-    found: Any = {}
-    if document is not None:
-        try:
-            found = json.loads(read_source(document))
-        except ValueError as error:
-            raise UsageError(f"--inputs is not JSON: {error}", mend="write --inputs '{\"value\": 1}'") from error
-        if not isinstance(found, dict):
-            raise UsageError("--inputs is no JSON object", mend="write --inputs '{\"value\": 1}'")
+    found = {} if document is None else _object(read_source(document), "--inputs")
     return {**found, **assignments(pairs, "-i")}
+
+
+def _object(document: str | bytes, option: str) -> dict[str, Any]:
+    mend = f"write {option} '{{\"value\": 1}}'"
+    try:
+        found = json.loads(document)
+    except ValueError as error:
+        raise UsageError(f"{option} is not JSON: {error}", mend=mend) from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{option} is no JSON object", mend=mend)
+    return found
 
 
 def cache(text: str | None) -> Any:

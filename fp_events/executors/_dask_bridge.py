@@ -36,7 +36,7 @@ def task(source: Source, data: bytes, topic: str, job: int) -> bytes:
 async def _tell_begin(worker: Any, topic: str, job: int) -> None:
     """Tell it, and see it go out: what runs next may end this process at once."""
     worker.log_event(topic, [job, os.getpid()])
-    while worker.batched_stream.buffer:
+    while worker.batched_stream.buffer:  # noqa: ASYNC110 - it has no event to await
         await asyncio.sleep(0.0005)
 
 

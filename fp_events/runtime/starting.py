@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
 from fp_events.domain.ports import Ledger
 from fp_events.domain.records import Batch, Claim, Committed
-from fp_events.domain.run import Outcome
+from fp_events.domain.run import Attempt, Outcome
 
 from .committer import Committer
 from .entry import Entry, Phase
@@ -31,6 +31,10 @@ class Ending(Protocol):
 
     def forget(self, lane: Lane, entry: Entry) -> None:
         """The ledger says that the run is no longer ours."""
+
+
+#: Executes an attempt elsewhere than the pipeline's do, as its request asks.
+Place = Callable[[Lane, str, Attempt], None]
 
 
 class Starter:
@@ -52,6 +56,7 @@ class Starter:
         self._moved = moved
         self._missing: list[tuple[Lane, Entry]] = []
         self._state_wanted = asyncio.Event()
+        self._place: Place | None = None
         #: Closed while suspects run alone, and for good at a drain.
         self.open = False
         self.draining = False
@@ -59,6 +64,10 @@ class Starter:
     def connect(self, ending: Ending) -> None:
         """Where runs go that end without being started."""
         self._ending = ending
+
+    def place_by(self, place: Place) -> None:
+        """Where attempts go that ask for another executor."""
+        self._place = place
 
     def pump(self, lane: Lane) -> None:
         """Start whatever may start."""
@@ -159,7 +168,7 @@ class Starter:
         if not entries:
             return
         now = time.monotonic()
-        attempts = []
+        attempts, elsewhere = [], []
         pipeline = lane.pipeline
         for entry in entries:
             state = lane.states.get(entry.key) if pipeline.state and entry.key is not None else None
@@ -169,11 +178,19 @@ class Starter:
                 timeout = overrides.timeout
             if entry.deadline is not None:
                 timeout = _limit(timeout, entry.deadline, now)
-            attempts.append(entry.to_attempt(lane.plan, state, timeout))
+            attempt = entry.to_attempt(lane.plan, state, timeout)
+            if overrides is None or overrides.executor is None or self._place is None:
+                attempts.append(attempt)
+            else:
+                elsewhere.append((overrides.executor, attempt))
             # Begun in time: a later attempt of it is not too old.
             entry.expires = None
         self._settlement.started(lane, entries)
-        lane.executor.submit(attempts)
+        if attempts:
+            lane.executor.submit(attempts)
+        for asked, attempt in elsewhere:
+            assert self._place is not None
+            self._place(lane, asked, attempt)
 
     async def load_states(self) -> None:
         """Read, in bursts, the state of keys that memory does not have. Runs for ever."""

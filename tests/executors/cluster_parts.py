@@ -82,10 +82,13 @@ async def _serve(port: int, threads: int) -> None:
     from distributed import Scheduler, Worker
 
     dask.config.set({"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []})
-    async with Scheduler(host="127.0.0.1", port=port, dashboard_address="127.0.0.1:0", dashboard=False) as scheduler:
-        async with Worker(scheduler.address, nthreads=threads, dashboard_address="127.0.0.1:0", dashboard=False):
-            print("ready", flush=True)
-            await scheduler.finished()
+    quiet = {"dashboard_address": "127.0.0.1:0", "dashboard": False}
+    async with (
+        Scheduler(host="127.0.0.1", port=port, **quiet) as scheduler,
+        Worker(scheduler.address, nthreads=threads, **quiet),
+    ):
+        print("ready", flush=True)
+        await scheduler.finished()
 
 
 if __name__ == "__main__":
