@@ -58,10 +58,13 @@ class Router:
         extra: Sequence[str] = (),
         direct: bool = False,
         before: Router | None = None,
+        earlier: Sequence[str] = (),
     ) -> None:
         """`direct`: for triggers that acknowledge when_executed, which have a connection of their own.
 
         `before`: what is subscribed now, and stays so as far as it is of use. Raises ConfigError where that cannot be.
+        `earlier`: filters that an earlier start subscribed, in their order: where several bring a trigger its messages,
+        it stays with the same, since what the broker has kept names that one.
         """
         self._anew = partial(Router, protocol=protocol, extra=extra, direct=direct)
         wanted = [
@@ -80,6 +83,8 @@ class Router:
             chosen = _kept(before, wanted, extra, protocol)
         else:
             chosen = [*covering(filters), *extra] if protocol == "5" else disjoint_cover([*filters, *extra])
+        rank = {text: place for place, text in enumerate(earlier)}
+        chosen.sort(key=lambda text: rank.get(text, len(rank)))
         self._numbers: Mapping[str, int] = _identifiers(chosen, {} if before is None else before._numbers)
         numbers = self._numbers
         self._identifiers = frozenset(numbers.values())

@@ -17,11 +17,12 @@ DIRECT_SUBSCRIPTIONS = "broker.subscriptions.direct"
 class Routers:
     """One for messages that are saved or acknowledged at once, one for those that the broker keeps meanwhile."""
 
-    def __init__(self, o: ServiceOptions) -> None:
+    def __init__(self, o: ServiceOptions, opened: Opened) -> None:
         pipelines = list(o.pipelines.values())
         extra = (o.names.control,) if o.control is not None else ()
-        self.main = Router(pipelines, protocol=o.protocol, extra=extra)
-        self.direct = Router(pipelines, protocol=o.protocol, direct=True)
+        earlier = {name: _filters(opened, name) for name in (SUBSCRIPTIONS, DIRECT_SUBSCRIPTIONS)}
+        self.main = Router(pipelines, protocol=o.protocol, extra=extra, earlier=earlier[SUBSCRIPTIONS])
+        self.direct = Router(pipelines, protocol=o.protocol, direct=True, earlier=earlier[DIRECT_SUBSCRIPTIONS])
 
     def settings(self) -> Mapping[str, bytes]:
         """What is subscribed now, for the ledger."""
@@ -34,5 +35,8 @@ class Routers:
     def stale(self, opened: Opened, router: Router) -> list[str]:
         """Filters that an earlier start subscribed there and that nothing wants any more."""
         name = SUBSCRIPTIONS if router is self.main else DIRECT_SUBSCRIPTIONS
-        before = opened.settings.get(name, b"").decode().splitlines()
-        return [text for text in before if text not in router.served]
+        return [text for text in _filters(opened, name) if text not in router.served]
+
+
+def _filters(opened: Opened, name: str) -> list[str]:
+    return opened.settings.get(name, b"").decode().splitlines()

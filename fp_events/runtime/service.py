@@ -23,13 +23,13 @@ class Service:
 
     #: Made once the ledger is open.
     parts: Parts
+    _routers: Routers
 
     def __init__(self, options: ServiceOptions, *, on_ready: Callable[[ServeInfo], None] = lambda _: None) -> None:
         self._o = options
         self._on_ready = on_ready
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
-        self._routers = Routers(options)
 
     def stop(self) -> None:
         """Drain, then end. Called again: end at once."""
@@ -46,6 +46,7 @@ class Service:
         o = self._o
         opened = await o.ledger.open()
         try:
+            self._routers = Routers(o, opened)
             self.parts = assemble(o, self._routers, opened)
             async with anyio.create_task_group() as roles:
                 roles.start_soon(self.parts.committer.run, name="committer")

@@ -302,3 +302,17 @@ async def test_executors_of_old_versions_leave_nothing(house: House) -> None:
         # The last one that a reload brought is collected from.
         await daemon.until(lambda: len(asyncio.all_tasks()) <= before + 1)
         assert () == daemon.service.parts.runner.lanes["work"].former
+
+
+async def test_a_trigger_stays_with_the_subscription_that_brought_it_its_messages(house: House) -> None:
+    """Two that overlap cover it; after a start with both, what the broker kept under the first one is its."""
+    house.use_sqlite()
+    narrow = [trigger("in/+/c"), trigger("in/b/c")]
+    house.pipeline(triggers=narrow)
+    async with house.serving() as daemon:
+        await daemon.stop()
+    house.publish("in/b/c", 1)
+    house.pipeline("above", triggers=[trigger("in/b/+")])
+    async with house.serving() as daemon:
+        await daemon.outcomes(2)
+        assert {"in/+/c", "in/b/c"} <= {record.trigger for record in daemon.ended}
