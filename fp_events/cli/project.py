@@ -19,16 +19,27 @@ from .texts import plural
 
 
 def init(
-    name: Annotated[str, typer.Argument(help="The folder to make, whose name is the project's; `.` is this one.")],
+    folder: Annotated[
+        str | None,
+        typer.Argument(help="The folder to make; `.` is this one. Default: --name in --base-dir.", show_default=False),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The project's name; default: the folder's.")] = None,
+    base_dir: Annotated[
+        Path | None, typer.Option("--base-dir", metavar="DIR", help="Where to make the folder --name; default: here.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Add what is missing to a folder that is not empty.")] = False,
 ) -> None:
     """Make a project that runs at once, with a pipeline and its test."""
-    folder = Path(name)
-    made = scaffold.init_project(folder, force=force)
+    if folder is None and name is None:
+        raise UsageError("name the folder to make", mend="write `fp-events init plant`, or `.` for this folder")
+    if folder is not None and base_dir is not None:
+        raise UsageError("--base-dir goes with --name, not with a folder", mend="leave one of them out")
+    place = Path(folder) if folder is not None else (base_dir or Path()) / str(name)
+    made = scaffold.init_project(place, force=force, name=name and scaffold.project_name(Path(name)))
     _show_paths("made", made)
     if not made:
         note("nothing was missing")
-    steps = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
+    steps = [] if place.resolve() == Path.cwd() else [f"cd {place}"]
     steps += ["fp-events check", "pytest", "fp-events serve"]
     note("\n  ".join(["\nnext:", *steps]))
 
