@@ -96,6 +96,6 @@ def _call(node: Any, inputs: Mapping[str, Any], result: Any = None, error: BaseE
         node=node.name,
         tags=MappingProxyType(node.tags),
         inputs=MappingProxyType(inputs),
-        result=result,
+        result=None if error is not None else result,
         error=error,
     )
