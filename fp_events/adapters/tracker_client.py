@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from itertools import count
 from time import monotonic
 from typing import Any, Final
 
 import requests
+import urllib3
 from hamilton_sdk.api.clients import HamiltonClient, create_batch
 from hamilton_sdk.tracking.utils import make_json_safe
 
@@ -21,6 +25,21 @@ _TIMEOUT: Final = 10
 #: Updates of one run that are sent together, and seconds after which fewer are.
 _BATCH: Final = 100
 _PAUSE: Final = 2.0
+
+
+#: The package that a plan's modules are imported under, whose number is a process's own.
+_GENERATION: Final = re.compile(r"\b_fp_events_\d+\.")
+
+
+def _public(value: Any) -> Any:
+    """`value` with names of modules as the user knows them."""
+    if isinstance(value, str):
+        return _GENERATION.sub("", value)
+    if isinstance(value, Mapping):
+        return {name: _public(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_public(item) for item in value]
+    return value
 
 
 @dataclass(slots=True)
@@ -50,7 +69,10 @@ class TrackerClient(HamiltonClient):
         self._project = settings["project_id"]
         self._sender = sender
         self._session = requests.Session()
-        self._session.verify = settings["verify"]
+        self._verify = settings["verify"]
+        if self._verify is False:
+            # It was asked for: no warning at each request.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._session.headers.update(
             {"x-api-user": settings["username"], **({"x-api-key": key} if (key := settings["api_key"]) else {})}
         )
@@ -123,7 +145,10 @@ class TrackerClient(HamiltonClient):
 
     def _template(self, asked: Mapping[str, Any]) -> int:
         """The server's id of a graph, which it is told where it does not know it."""
-        names = {"project_id": self._project, "dag_hash": asked["dag_hash"], "code_hash": asked["code_hash"]}
+        nodes, artifacts = _public(asked["nodes"]), _public(asked["code_artifacts"])
+        # In place of the SDK's, which differs from process to process with the names of modules.
+        dag_hash = sha256(json.dumps(nodes, sort_keys=True, default=str).encode()).hexdigest()
+        names = {"project_id": self._project, "dag_hash": dag_hash, "code_hash": asked["code_hash"]}
         known = self._call("GET", "dag_templates/exists/", params={**names, "dag_name": asked["name"]})
         if known is not None:
             return int(known["id"])
@@ -132,10 +157,10 @@ class TrackerClient(HamiltonClient):
             "name": asked["name"],
             "template_type": "HAMILTON",
             "config": make_json_safe(asked["config"]),
-            "dag_hash": asked["dag_hash"],
+            "dag_hash": dag_hash,
             "tags": make_json_safe(asked["tags"]),
-            "nodes": asked["nodes"],
-            "code_artifacts": asked["code_artifacts"],
+            "nodes": nodes,
+            "code_artifacts": artifacts,
             "code_log": {"files": asked["code"]},
             "code_hash": asked["code_hash"],
             "code_version_info_type": "git",
@@ -170,6 +195,9 @@ class TrackerClient(HamiltonClient):
         return True
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
-        answer = self._session.request(method, f"{self._base}/{path}", timeout=_TIMEOUT, **arguments)
+        # Given with each request: REQUESTS_CA_BUNDLE outranks what the session says.
+        answer = self._session.request(
+            method, f"{self._base}/{path}", timeout=_TIMEOUT, verify=self._verify, **arguments
+        )
         answer.raise_for_status()
         return answer.json() if answer.content else None

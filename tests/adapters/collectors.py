@@ -98,7 +98,8 @@ def grpc_collector() -> Iterator[tuple[int, Spans]]:
             return trace_service_pb2.ExportTraceServiceResponse()
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Servicer(), server)
+    add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    add(Servicer(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
