@@ -20,9 +20,10 @@ def driver_recorder() -> Any:
 
 @cache
 def _recorder_class() -> type:
-    base = hamilton("lifecycle.base")
+    hamilton("lifecycle.base")
+    from hamilton.lifecycle import base
 
-    class DriverRecorder(base.BasePreNodeExecute, base.BasePostNodeExecute):  # type: ignore[misc]  # known at run time
+    class DriverRecorder(base.BasePreNodeExecute, base.BasePostNodeExecute):  # type: ignore[misc]  # Hamilton is untyped
         """Notes nodes; its hooks are called on the thread that executes the node, one right before, one right after."""
 
         def __init__(self) -> None:

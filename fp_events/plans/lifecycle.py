@@ -224,13 +224,12 @@ async def _call_async(node: Any, adapters: Any, run_id: str, /, **arguments: Any
     failure: BaseException | None = None
     try:
         if adapters.does_method("do_node_execute", is_async=True):
-            result = await adapters.call_lifecycle_method_async("do_node_execute", **facts)
+            given = await adapters.call_lifecycle_method_async("do_node_execute", **facts)
         elif adapters.does_method("do_node_execute", is_async=False):
-            result = adapters.call_lifecycle_method_sync("do_node_execute", **facts)
+            given = adapters.call_lifecycle_method_sync("do_node_execute", **facts)
         else:
-            result = node.callable(**arguments)
-        if inspect.iscoroutine(result):
-            result = await result
+            given = node.callable(**arguments)
+        result = await given if inspect.iscoroutine(given) else given
     except Skip:
         raise
     except BaseException as error:

@@ -123,7 +123,7 @@ class _Node:
         """Find the expression for its value, while its arguments are in `places`."""
         may_skip = self._selection.may_skip
         fatal = [name for name in needed(self._node) if name in may_skip]
-        taken = {name: places[name] for name in self._node.input_types if name in places}
+        taken = {name: places[name] for name in self._taken() if name in places}
         for name in () if takes_skipped(self._node) else taken.keys() & may_skip - set(fatal):
             taken[name] = f"(None if {places[name]} is SKIPPED else {places[name]})"
         call = self._call(taken, recorder)
@@ -131,6 +131,12 @@ class _Node:
         if fatal:
             skipped = " or ".join(f"{places[name]} is SKIPPED" for name in fatal)
             self._expression = f"SKIPPED if {skipped} else {self._expression}"
+
+    def _taken(self) -> list[str]:
+        """What it takes, in the order of its parameters; adapters are told in the order that Hamilton's driver has."""
+        if self._style.instrumented is None:
+            return list(self._node.input_types)
+        return [dependency.name for dependency in self._node.dependencies]
 
     def _call(self, taken: Mapping[str, str], recorder: str) -> str:
         bind, number = self._text.bind, self._number
