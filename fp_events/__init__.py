@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .domain.errors import DAGCycleError as DAGCycleError
     from .domain.errors import DuplicateTaskError as DuplicateTaskError
     from .domain.errors import FlowkitError as FlowkitError
+    from .domain.errors import RunFailed as RunFailed
     from .domain.errors import TaskExecutionError as TaskExecutionError
     from .domain.errors import TaskNotFoundError as TaskNotFoundError
     from .nodes import cached as cached
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .nodes import when as when
     from .project import Project as Project
     from .project import RunConfig as RunConfig
-    from .project import RunFailed as RunFailed
     from .tasks.state import StateManager as StateManager
     from .tasks.task import Task as Task
     from .tasks.task import task as task
@@ -38,7 +38,7 @@ _LAZY = {
     "LogLevel": "dags.log",
     "Project": "project",
     "RunConfig": "project",
-    "RunFailed": "project",
+    "RunFailed": "domain.errors",
     "StateManager": "tasks.state",
     "Task": "tasks.task",
     "TaskCache": "tasks.task_cache",

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class FpEventsError(Exception):
@@ -190,9 +190,11 @@ class ConfigError(FpEventsError):
 
 
 class RunFailed(FpEventsError):
-    """A run in the foreground ended with another outcome than SUCCEEDED."""
+    """A run that was waited for ended with another outcome than SUCCEEDED."""
 
     exit_code = 1
+    #: Its facts, where it ran in this process: a `RunReport`.
+    report: Any = None
 
 
 class Rejected(FpEventsError):

@@ -23,7 +23,7 @@ from .ledgers import Runs, Schedules
 from .loops import LoopThread
 from .options import RunConfig, RunOptions, seconds
 from .pipelines import Pipelines
-from .results import Results, RunFailed
+from .results import Results, failed
 from .submitted import Submitted
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Project:
             await self._reload()
         report = await self._calls.run(options.call(name, self._adapters))
         if report.outcome is not Outcome.SUCCEEDED:
-            raise RunFailed(report)
+            raise failed(report)
         return Results(report)
 
     async def _reload(self) -> None:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from fp_events.app.calling import RunReport
-from fp_events.domain.errors import RunFailed as RunEndedBadly
+from fp_events.domain.errors import RunFailed
+
+#: Outcome -> how a sentence goes on after "the run".
+ENDED: Final[Mapping[str, str]] = {
+    "failed": "failed",
+    "timed_out": "timed out",
+    "expired": "expired",
+    "rejected": "was rejected",
+    "skipped": "was skipped",
+    "cancelled": "was cancelled",
+}
 
 
 class Results(dict[str, Any]):
@@ -17,21 +28,16 @@ class Results(dict[str, Any]):
         self.report = report
 
 
-class RunFailed(RunEndedBadly):
-    """A run ended with another outcome than SUCCEEDED; `report` has the facts."""
-
-    def __init__(self, report: RunReport) -> None:
-        failure = report.failure
-        ended = report.outcome.value.replace("_", " ")
-        why = ""
-        if failure is not None:
-            node = f"node {failure.node}: " if failure.node else ""
-            # Our own kinds of errors say all in their sentence.
-            kind = "" if failure.type.startswith("fp_events.") else f"{failure.type}: "
-            why = f": {node}{kind}{failure.message}"
-        tries = "" if report.attempts == 1 else f" after {report.attempts} attempts"
-        super().__init__(f"the run {ended}{tries}{why}", where=f"pipeline {report.pipeline}")
-        self.report = report
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.report,)
+def failed(report: RunReport) -> RunFailed:
+    """The error of a run in this process; its `report` has the facts."""
+    failure = report.failure
+    why = ""
+    if failure is not None:
+        node = f"node {failure.node}: " if failure.node else ""
+        # Our own kinds of errors say all in their sentence.
+        kind = "" if failure.type.startswith("fp_events.") else f"{failure.type}: "
+        why = f": {node}{kind}{failure.message}"
+    tries = "" if report.attempts == 1 else f" after {report.attempts} attempts"
+    error = RunFailed(f"the run {ENDED[report.outcome.value]}{tries}{why}", where=f"pipeline {report.pipeline}")
+    error.report = report
+    return error

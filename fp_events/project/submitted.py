@@ -7,6 +7,8 @@ from typing import Any
 
 from fp_events.domain.errors import RunFailed
 
+from .results import ENDED
+
 #: A command of the table and its arguments -> its result.
 Ask = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
@@ -37,7 +39,7 @@ class Submitted:
         run = self.wait(timeout)
         if run["outcome"] != "succeeded":
             why = f": {run['error']}" if run.get("error") else ""
-            raise RunFailed(f"the run ended {run['outcome']}{why}", where=f"pipeline {run['pipeline']}, run {self.id}")
+            raise RunFailed(f"the run {ENDED[run['outcome']]}{why}", where=f"pipeline {run['pipeline']}, run {self.id}")
         values: dict[str, Any] = run["values"] or {}
         return values
 
