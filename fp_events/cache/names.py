@@ -19,7 +19,7 @@ def path_of(pipeline: str, node: str, key: str) -> str:
 
 def folder_name(name: str) -> str:
     """One level of a path that stands for a name."""
-    quoted = quote(name, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E") or "%"
+    quoted = quote(name, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E")
     if len(quoted) <= _LONGEST:
         return quoted
     return f"{quoted[: _LONGEST - 20]}~{hashlib.blake2b(quoted.encode(), digest_size=8).hexdigest()}"

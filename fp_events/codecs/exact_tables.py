@@ -76,9 +76,9 @@ def _write_pandas(value: Any) -> tuple[Any, ...] | None:
     if scalar is not None:
         return "pandas", *scalar
     if type(value) is pandas.DataFrame:
-        kind, frame, extra = "frame", value, _range(value.columns)
+        kind, frame, extra = "frame", value, [_range(value.columns), _frequency(value.index)]
     elif type(value) is pandas.Series:
-        kind, frame, extra = "series", value.to_frame(name="value"), value.name
+        kind, frame, extra = "series", value.to_frame(name="value"), [value.name, _frequency(value.index)]
     else:
         return None
     content = (kind, _arrow_of_pandas(frame), extra)
@@ -95,8 +95,17 @@ def _range(columns: Any) -> list[Any] | None:
     return [columns.start, columns.stop, columns.step, columns.name]
 
 
-def _read_frame(data: bytes, columns: list[Any] | None) -> Any:
+def _frequency(index: Any) -> str | None:
+    """Of an index of times, which Arrow loses; that of periods is a part of their type."""
+    pandas = sys.modules["pandas"]
+    return index.freqstr if isinstance(index, pandas.DatetimeIndex | pandas.TimedeltaIndex) else None
+
+
+def _read_frame(data: bytes, extra: list[Any]) -> Any:
     frame = _read_arrow(data).to_pandas()
+    columns, frequency = extra
+    if frequency is not None:
+        frame.index.freq = frequency
     if columns is not None:
         start, stop, step, name = columns
         frame.columns = importlib.import_module("pandas").RangeIndex(start, stop, step, name=name)
@@ -157,8 +166,9 @@ def _read_polars(data: bytes) -> Any:
     return importlib.import_module("polars").read_ipc_stream(BytesIO(data))
 
 
-def _series(data: bytes, name: Any) -> Any:
-    return _read_arrow(data).to_pandas()["value"].rename(name)
+def _series(data: bytes, extra: list[Any]) -> Any:
+    name, frequency = extra
+    return _read_frame(data, [None, frequency])["value"].rename(name)
 
 
 _WRITERS: Final[dict[str, Callable[[Any], tuple[Any, ...] | None]]] = {

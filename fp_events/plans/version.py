@@ -87,7 +87,8 @@ class _Fingerprint:
     def _one(self, value: Any) -> list[Any]:
         """Hash `value` itself; what it is made of comes next."""
         if isinstance(value, _PLAIN):
-            self.text(f"{type(value).__name__} {value!r}")
+            # Hamilton keeps the module's name in tags of nodes.
+            self.text(public_text(f"{type(value).__name__} {value!r}"))
             return []
         if id(value) in self._seen:
             self.text(f"again {self._seen[id(value)]}")

@@ -112,6 +112,8 @@ VALUES: list[Any] = [
     pd.DataFrame({"n": [1.5], "t": [pd.Timestamp("2026-01-02", tz="UTC")], "i": pd.array([None], dtype="Int64")}),
     pd.DataFrame(),
     pd.DataFrame({1: [1], 2: [2]}),
+    pd.Series([1, 2], index=pd.date_range("2026-01-01", periods=2, freq="h")),
+    pd.DataFrame({"a": [1]}, index=pd.MultiIndex.from_tuples([("x", 1)], names=["l", None])),
     pd.Series([1.0, float("nan")], name="s"),
     pd.Series([1, 2], name=("a", 1)),
     pa.table({"a": [1, None], "b": [["x"], []]}),
