@@ -16,6 +16,8 @@ from .reading import Reference
 _PLAIN: Final = re.compile(r"[A-Za-z_/](?:[\w./@+-]|:(?=[\w/])| (?=[\w./@+-]))*", re.ASCII)
 _WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"})
 #: A reference that may stand without quotes, so that its value has the type that its key wants.
+#: Characters of a line up to which a list stands on it.
+_SHORT: Final = 100
 _BARE: Final = re.compile(r"\$\{[A-Za-z_]\w*(?::[-?][^#'\"{}\n]*)?\}")
 
 
@@ -47,11 +49,20 @@ def _entry(start: str, value: Any, depth: int) -> Iterator[str]:
         yield start
         yield from _block(value, depth + 1)
     elif isinstance(value, list | tuple) and value:
+        short = f"{start} [{', '.join(scalar(item) for item in value)}]"
+        if len(short) <= _SHORT and all(_is_simple(item) for item in value):
+            yield short
+            return
         yield start
         for item in value:
             yield from _item(item, depth + 1)
     else:
         yield f"{start} {scalar(value)}"
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether a value may stand between brackets."""
+    return isinstance(value, int | float) or (isinstance(value, str) and not isinstance(value, Reference))
 
 
 def _item(value: Any, depth: int) -> Iterator[str]:
