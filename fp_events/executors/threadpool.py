@@ -22,6 +22,8 @@ _AHEAD = 8
 #: Seconds between two looks at the workers: short after something happened, then longer and longer.
 _TICK = 0.002
 _LONGEST_TICK = 0.02
+#: Seconds that threads have to close what runs have opened.
+_FAREWELL = 5.0
 #: Seconds that loading a plan may take on top of a run's timeout: its first run imports its libraries.
 _LOADING = 60.0
 
@@ -103,12 +105,18 @@ class ThreadpoolExecutor:
         }
 
     async def close(self, grace: float) -> None:
-        """Wait at most `grace` seconds for what runs. What is queued never starts; hung threads are left."""
+        """Wait at most `grace` seconds for what runs. What is queued never starts; hung threads are left.
+
+        Threads without a run have a moment to close what runs have opened on their loops.
+        """
         self._crew.closing = True
         self._crew.wake_all()
         self._check_closed()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), grace)
+        patience = monotonic() + _FAREWELL
+        while monotonic() < patience and any(each.current is None for each in list(self._crew.workers)):  # noqa: ASYNC110 - threads set no events
+            await asyncio.sleep(0.002)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

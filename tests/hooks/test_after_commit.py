@@ -72,7 +72,11 @@ async def test_their_errors_are_counted_and_told_and_change_nothing(house: House
     assert [1, 101] == house.steering.calls
     expected: list[dict[str, Any]] = [
         {"hook": "after_run hooks.notes:refuses", "at": "hooks/notes.py:17", "error": "RuntimeError: nobody listens"},
-        {"hook": "after_run hooks.notes:leaves", "at": "hooks/notes.py:24", "error": "RuntimeError: SystemExit: enough"},
+        {
+            "hook": "after_run hooks.notes:leaves",
+            "at": "hooks/notes.py:24",
+            "error": "RuntimeError: SystemExit: enough",
+        },
     ]
     assert [{"pipeline": "work", "run_id": run["run_id"], **facts} for facts in expected] == said
 
@@ -82,11 +86,11 @@ async def test_each_retry_is_told_once(house: House) -> None:
     add_hooks(
         house,
         HOOKS
-        + '''
+        + """
 def retrying(record):
     gates.act(200 + record.attempt, None)
     assert (record.failure.message, record.delay) == ("run 1 fails", 0.0), record
-''',
+""",
     )
     house.pipeline(hooks={"on_retry": names("retrying")}, run={"max_retries": 3, "retry_delay": 0})
     async with house.serving() as daemon:

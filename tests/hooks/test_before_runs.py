@@ -16,7 +16,7 @@ CODE = """
 def result(n: int, text: str = "none", mode: str = "plain") -> dict:
     return {"n": n, "text": text, "mode": mode}
 """
-MESSAGE_HOOKS = '''
+MESSAGE_HOOKS = """
 from types import SimpleNamespace
 
 from fp_events.domain.errors import InputInvalid
@@ -44,7 +44,7 @@ def rejects(payload):
 
 async def later(topic):
     return {"n": 70, "text": topic}
-'''
+"""
 
 
 def add(house: House, text: str) -> None:
@@ -105,11 +105,9 @@ async def test_the_message_itself_tells_who_gave_an_input(house: House) -> None:
 async def test_an_answer_of_the_wrong_kind_fails_the_attempt(house: House) -> None:
     """The failure names the hook and its line."""
     failure = (await results(house, "number"))[-1]
-    assert (
-        "TypeError",
-        "message hook hooks.gateway:number (hooks/gateway.py:19): it returned a int, not inputs by name, "
-        "nor an object with inputs, config or payload",
-    ) == (failure.type, failure.message)
+    expected = "message hook hooks.gateway:number (hooks/gateway.py:19): it returned a int, not inputs by name"
+    assert "TypeError" == failure.type
+    assert failure.message.startswith(expected)
 
 
 async def test_a_hook_may_reject_its_message(house: House) -> None:
@@ -131,7 +129,7 @@ NODES_PY = """
         raise ValueError("too much")
     return doubled + 1
 """
-NODE_HOOKS = '''
+NODE_HOOKS = """
 import json
 import pathlib
 
@@ -158,7 +156,7 @@ async def after_later(call):
 def stops(call):
     if call.node == "result":
         raise PermissionError("not this one")
-'''
+"""
 
 
 def nodes_project(folder: Path, *, kind: str, executor: str, **hooks: str) -> config.Config:
