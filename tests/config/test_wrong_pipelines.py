@@ -126,19 +126,23 @@ CASES: dict[str, tuple[str, str]] = {
         "triggers:\n  - topic: a\n    filter: payload > 0\n",
         f"{A}:3: triggers[0]: `filter` is not available in this version; remove it",
     ),
-    "other executor": (
-        "run:\n  executor:\n    type: ray\n",
+    "Ray's client": (
+        "run:\n  executor:\n    type: ray\n    address: ray://head:10001\n",
         (
-            f"{A}:3: run.executor.type: the executor 'ray' is not available in this version; "
-            "available are local, threadpool, processpool and rq"
+            f"{A}:4: run.executor.address: Ray's client protocol cannot carry runs; join this machine to the cluster "
+            "with `ray start --address=HEAD:6379 --num-cpus=0` and say auto"
         ),
     ),
-    "other executor as a word": (
-        "run:\n  executor: dask\n",
+    "an option of tasks": (
+        "run:\n  executor:\n    type: dask\n    options:\n      retries: 3\n",
         (
-            f"{A}:2: run.executor.type: the executor 'dask' is not available in this version; "
-            "available are local, threadpool, processpool and rq"
+            f"{A}:5: run.executor.options: `retries` is not yours to give; "
+            "remove it; `run.max_retries` says how often a run is tried again"
         ),
+    ),
+    "a schedule's executor without a type": (
+        "schedule:\n  interval: 2h\n  executor: {max_workers: 2}\n",
+        f"{A}:1: schedule.executor: `type` is missing; say which executor is meant",
     ),
     "acknowledge": (
         "triggers:\n  - topic: a\n    acknowledge: when_done\n",

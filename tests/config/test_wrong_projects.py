@@ -269,7 +269,7 @@ def test_an_exception_that_nobody_knows_warns(tmp_path: Path) -> None:
             "module; it is matched by class name alone; write it with its module if that is not meant"
         ),
         (
-            "conf/pipelines/a.yml:3: run.executor.max_workers is unused: only threadpool and processpool have workers; "
-            "give the executor such a type"
+            "conf/pipelines/a.yml:3: run.executor.max_workers is unused: it belongs to threadpool, processpool, ray, "
+            "dask and rq; give the executor such a type, or remove it"
         ),
     ] == [str(warning) for warning in loaded(root).warnings]

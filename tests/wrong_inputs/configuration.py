@@ -173,9 +173,9 @@ CASES = (
         "error: conf/pipelines/alerts.yml:10: schedule.interval: 'two hours' is not an interval such as 45m, 1h30m, or a number of seconds",
     ),
     _pipeline(
-        "a schedule with an executor of its own",
-        "schedule:\n  interval: 2h\n  executor: local\n",
-        "error: conf/pipelines/alerts.yml:11: schedule: `executor` belongs to the pipeline: all its runs go where `run.executor` says; remove it here",
+        "a Ray cluster by its client's protocol",
+        "run:\n  executor: {type: ray, address: 'ray://head:10001'}\n",
+        "error: conf/pipelines/alerts.yml:10: run.executor.address: Ray's client protocol cannot carry runs; join this machine to the cluster with `ray start --address=HEAD:6379 --num-cpus=0` and say auto",
     ),
     _pipeline(
         "two schedules of the same id",

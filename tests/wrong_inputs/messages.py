@@ -160,10 +160,10 @@ REQUESTS = (
         says="run: input 'line' of 'alerts' may not be given by MQTT; name it under control.allow.alerts.inputs",
     ),
     BadRequest(
-        wrong="a control request for something that is not available",
+        wrong="a control request for an executor that the project does not use",
         command="run",
         payload=b'{"pipeline": "alerts", "executor": "ray", "sent_at": <now>}',
-        says="run: 'executor' is not available in this version; leave it out",
+        says="run: 'executor' must be a type that this project's pipelines use, when it is given by MQTT; there are: none",
     ),
     BadRequest(
         wrong="a control command that there is not",
