@@ -43,6 +43,7 @@ class Run:
         #: By task, and by input.
         self._values: dict[str, Any] = dict(inputs)
         self._records: dict[str, NodeRecord] = {}
+        self._has_failed = False
         self._zero = time.perf_counter()
         self._threads = asyncio.Semaphore(min(limit or pool.size, pool.size))
         self._loop: AbstractAsyncContextManager[Any] = self._threads if limit else nullcontext()
@@ -101,6 +102,9 @@ class Run:
         task = binding.task
         while True:
             async with self._loop if task.is_async else self._threads:
+                if self._has_failed:
+                    # Its turn came because another one failed: it is about to be cancelled.
+                    await asyncio.get_running_loop().create_future()
                 attempt[0] += 1
                 if attempt[0] == 1:
                     self._tell(task.name, "started", attempt=1)
@@ -120,6 +124,7 @@ class Run:
     def _end(
         self, name: str, status: NodeStatus, started: float, attempts: int, error: BaseException | None = None
     ) -> None:
+        self._has_failed = self._has_failed or status == "failed"
         duration = time.perf_counter() - started
         text = "" if error is None else " ".join(f"{type(error).__name__}: {error}".split())
         self._records[name] = NodeRecord(

@@ -38,7 +38,8 @@ class CompiledPlan:
         self.uses_broker = uses_broker(selection)
         self.is_marked = selection.is_marked
         self._concurrent = self.is_async and is_concurrent(selection)
-        self._branches = 0 if self.is_async else branches
+        #: Ordinary functions that may run at a time.
+        self.branches = 0 if self.is_async else branches
         self._variants = self._made(self._style())
         self._only = self._variants.only
         self._traced: Variants | None = None
@@ -106,7 +107,7 @@ class CompiledPlan:
         return ""
 
     def _made(self, style: Style, programs: dict[str, Program] | None = None) -> Variants:
-        return Variants(self.selection, style, concurrent=self._concurrent, branches=self._branches, programs=programs)
+        return Variants(self.selection, style, concurrent=self._concurrent, branches=self.branches, programs=programs)
 
     def _style(self, *, traced: bool = False) -> Style:
         return Style(asynchronous=self.is_async, traced=traced)
