@@ -47,8 +47,9 @@ class Tracing:
         return encode_nodes([_skipped(name) for name in skipped]) if skipped else None
 
     def raised(self, error: BaseException) -> bytes | None:
-        """What happened to nodes before `error` ended the attempt."""
-        return None if self._traced is None else encode_nodes(self._traced.nodes(error))
+        """What happened to nodes before `error` ended the attempt; None where it came before any of them."""
+        nodes = () if self._traced is None else self._traced.nodes(error)
+        return encode_nodes(nodes) if nodes else None
 
 
 def _skipped(node: str) -> NodeRecord:
