@@ -102,14 +102,10 @@ def test_a_missing_certificate_is_refused(tmp_path: Path) -> None:
     ) == str(caught.value)
 
 
-def test_a_ledger_inside_a_remote_project_is_refused() -> None:
-    """SQLite needs a local disk."""
+def test_the_ledger_of_a_remote_project_is_on_this_machine(tmp_path: Path) -> None:
+    """SQLite needs a local disk: a relative file is in the project's home, not in the copy of its files."""
     fsspec.filesystem("memory").pipe_file("/remote/conf/project.yml", b"ledger: {url: 'sqlite:///x.db'}\n")
-    config = loaded("memory://remote")
+    config = loaded("memory://remote", {"FP_EVENTS_HOME": str(tmp_path)})
 
-    with pytest.raises(ConfigError) as caught:
-        _ = config.ledger_file
-
-    assert (
-        "conf/project.yml:1: ledger.url is relative to the project, which is not on a local disk; give an absolute path"
-    ) == str(caught.value)
+    assert (config.home / "x.db", True) == (config.ledger_file, config.home.is_relative_to(tmp_path))
+    assert not (config.home / "x.db").is_relative_to(config.root)

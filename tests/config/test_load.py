@@ -9,10 +9,11 @@ from pathlib import Path
 import fsspec  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
+from fp_events.domain.errors import StorageError
 from fp_events.domain.pipeline import ExecutorSpec, Output, Pipeline, Trigger
 from fp_events.domain.retry import RetryPolicy
 
-from .projects import MODULE, loaded, refused, write
+from .projects import MODULE, loaded, write
 
 
 def test_a_project_of_modules_alone_has_defaults(tmp_path: Path) -> None:
@@ -339,7 +340,7 @@ def test_a_project_may_be_on_any_filesystem(kind: str, tmp_path: Path) -> None:
         for file in files:
             memory.pipe_file(f"/{tmp_path.name}/plant/{file.relative_to(local)}", file.read_bytes())
 
-    config = loaded(root, environment="prod")
+    config = loaded(root, {"FP_EVENTS_HOME": str(tmp_path / "home")}, environment="prod")
 
     assert loaded(local, environment="prod").pipelines == config.pipelines
     assert ("plant", False, 2) == (config.name, config.pipelines["a"].enabled, config.pipelines["a"].retry.max_retries)
@@ -347,9 +348,10 @@ def test_a_project_may_be_on_any_filesystem(kind: str, tmp_path: Path) -> None:
 
 def test_a_filesystem_that_nobody_knows_is_refused() -> None:
     """The URL's password is not repeated."""
-    assert ["the project nowhere://***@host/p cannot be opened: Protocol not known: nowhere"] == refused(
-        "nowhere://u:hunter2@host/p"
-    )
+    with pytest.raises(StorageError) as caught:
+        loaded("nowhere://u:hunter2@host/p")
+
+    assert "nowhere://***@host/p: it cannot be opened (ValueError: Protocol not known: nowhere)" == str(caught.value)
 
 
 def test_a_reload_sees_what_changed(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_libraries_stay_in_their_rooms() -> None:
         for line, library in imports_of(path)
         if library in ROOMS
         and not fnmatch.fnmatch(str(path.relative_to(ROOT)), ROOMS[library])
-        and not str(path.relative_to(ROOT)).startswith("fp_events/cli/templates/")
+        and not str(path.relative_to(ROOT)).startswith("fp_events/app/templates/")
     ]
     assert [] == strays
 
