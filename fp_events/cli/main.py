@@ -44,6 +44,7 @@ from . import (
     tap,
     top,
     trigger,
+    ui,
     worker,
 )
 from .failures import report
@@ -135,6 +136,7 @@ _COMMANDS: Sequence[tuple[str, dict[str, Callable[..., Any]]]] = (
             "pause": control.pause,
             "resume": control.resume,
             "reload": control.reload,
+            "ui": ui.ui,
         },
     ),
     (_RUNS, {"run": foreground.run}),
