@@ -27,7 +27,7 @@ class TaskNodes:
     nodes: dict[str, Any] = field(default_factory=dict)
     #: Tasks that a configuration key replaces -> where they are.
     replaced: dict[str, str] = field(default_factory=dict)
-    #: Those with anything around their function.
+    #: Those with a guard around their function.
     marked: set[str] = field(default_factory=set)
     #: Those that need not run.
     conditional: set[str] = field(default_factory=set)
@@ -63,7 +63,7 @@ def task_nodes(
             continue
         if name in wiring.may_skip:
             found.conditional.add(name)
-        if _is_marked(binding.task):
+        if name in wiring.may_skip or _is_marked(binding.task):
             found.marked.add(name)
         found.nodes[name] = _node(binding, kinds, caching, may_skip=name in wiring.may_skip)
     return found
@@ -100,6 +100,8 @@ def _callable(binding: Binding, caching: Caching | None, *, may_skip: bool) -> A
         renamed = _renamed(binding)
         return gathering(binding, task.func) if renamed is None else renaming(task.func, renamed)
     call = _apart(task)
+    # A cache asks what it keeps.
+    call.__annotations__ = {"return": binding.hints.get("return", Any)}
     condition = binding.condition
     marks = Marks(
         when=None if condition is None else OfInputs(function=condition.holds, names=("args", "kwargs")),
