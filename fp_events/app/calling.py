@@ -28,6 +28,7 @@ from fp_events.runtime.failures import failure_of, line_of
 from fp_events.runtime.overrides import with_cache
 from fp_events.runtime.resources import Pool
 
+from .adapting import check_adapters
 from .building import catalogue, handler_loader, make_executor, pipeline_of, spec_of
 from .hooking import after_commit
 from .link import publish
@@ -149,11 +150,17 @@ class Calls:
     def plan(self, call: Call) -> Plan:
         """The plan of a call. Raises PipelineNotFound, ConfigError, and UsageError for an unknown input or node."""
         pipeline = with_cache(pipeline_of(self._config, call.pipeline), call.cache)
+        check_adapters(pipeline, call.with_adapter or {})
         plan: Plan = self.plans.plan(pipeline, final_vars=call.final_vars, config=call.config)
-        for given in call.inputs:
-            if given not in plan.inputs:
-                near = get_close_matches(given, plan.inputs, n=1)
-                mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(plan.inputs) or 'none'}"
+        unknown = [given for given in call.inputs if given not in plan.inputs]
+        if unknown:
+            # Other outputs than those asked for may take it.
+            known = {*plan.inputs, *self.plans.inputs(pipeline)}
+            for given in unknown:
+                if given in known:
+                    continue
+                near = get_close_matches(given, known, n=1)
+                mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(sorted(known)) or 'none'}"
                 raise UsageError(f"pipeline '{call.pipeline}' has no input '{given}'", mend=mend)
         return plan
 
