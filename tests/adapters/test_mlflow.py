@@ -16,10 +16,10 @@ from fp_events.domain.pipeline import ExecutorSpec
 from .conftest import Plant
 
 
-def recorded(plant: Plant, experiment: str = "work", store: str = "mlruns") -> list[Run]:
-    """The runs of an experiment."""
+def recorded(folder: Path, experiment: str = "work") -> list[Run]:
+    """The runs of an experiment of the project there."""
     flush_all()
-    client = MlflowClient((plant.folder / store).as_uri())
+    client = MlflowClient((folder / "mlruns").as_uri())
     found = client.get_experiment_by_name(experiment)
     assert found is not None
     return list(client.search_runs([found.experiment_id], max_results=1000))
@@ -50,7 +50,7 @@ async def test_a_run_is_recorded_with_inputs_numbers_and_files(plant: Plant) -> 
 
     report = await plant.run(7)
 
-    (run,) = recorded(plant, "churn")
+    (run,) = recorded(plant.folder, "churn")
     assert "succeeded" == report.outcome.value
     assert "FINISHED" == run.info.status
     assert {"n": "7", "mode": "fast"} == run.data.params
@@ -71,7 +71,7 @@ async def test_a_failed_run_says_why(plant: Plant) -> None:
 
     report = await plant.run(3, max_retries=1, retry_delay=0.0)
 
-    runs = recorded(plant)
+    runs = recorded(plant.folder)
     assert "failed" == report.outcome.value
     assert ["FAILED", "FAILED"] == [run.info.status for run in runs]
     assert {"ValueError: six is refused"} == {run.data.tags["fp_events.error"] for run in runs}
@@ -90,7 +90,7 @@ async def test_a_hundred_runs_at_once_do_not_mix(plant: Plant) -> None:
 
     reports = await plant.runs(*(Call(pipeline="work", inputs={"n": n}, executor=threads) for n in range(100)))
 
-    runs = {run.data.tags["fp_events.run_id"]: run for run in recorded(plant)}
+    runs = {run.data.tags["fp_events.run_id"]: run for run in recorded(plant.folder)}
     assert {report.run_id for report in reports} == set(runs)
     for n, report in enumerate(reports):
         run = runs[report.run_id]
@@ -107,7 +107,7 @@ async def test_workers_record_their_runs_before_they_end(plant: Plant) -> None:
     reports = await plant.runs(call)
 
     assert ["succeeded"] == [report.outcome.value for report in reports]
-    assert ["FINISHED"] == [run.info.status for run in recorded(plant)]
+    assert ["FINISHED"] == [run.info.status for run in recorded(plant.folder)]
 
 
 async def test_an_adapter_is_chosen_for_one_run(plant: Plant) -> None:
@@ -120,8 +120,8 @@ async def test_an_adapter_is_chosen_for_one_run(plant: Plant) -> None:
     await plant.run(3, "off")
     await plant.run(4, "off", with_adapter={"mlflow": True})
 
-    assert ["2"] == [run.data.params["n"] for run in recorded(plant)]
-    assert ["4"] == [run.data.params["n"] for run in recorded(plant, "off")]
+    assert ["2"] == [run.data.params["n"] for run in recorded(plant.folder)]
+    assert ["4"] == [run.data.params["n"] for run in recorded(plant.folder, "off")]
 
 
 async def test_a_server_that_is_away_fails_no_run(plant: Plant, told: Any, monkeypatch: Any) -> None:
@@ -148,7 +148,7 @@ async def test_what_libraries_log_belongs_to_the_run(plant: Plant) -> None:
 
     await plant.runs(*(Call(pipeline="work", inputs={"n": n}, executor=threads) for n in range(8)))
 
-    runs = recorded(plant)
+    runs = recorded(plant.folder)
     assert 8 == len(runs)
     assert all(
         {"r2": int(r.data.params["n"]) / 100, "fitted": float(r.data.params["n"])} == r.data.metrics for r in runs
