@@ -38,6 +38,7 @@ from . import (
     runs_watch,
     schedule_add,
     schedules,
+    schema,
     serve,
     state,
     status,
@@ -123,7 +124,16 @@ _START, _DAEMON, _RUNS, _PROJECT = "Start here", "Daemon", "Runs and state", "Pr
 
 _COMMANDS: Sequence[tuple[str, dict[str, Callable[..., Any]]]] = (
     (_START, {"init": project.init, "migrate": migrate.migrate, "demo": demo.demo, "doctor": doctor.doctor}),
-    (_PROJECT, {"new": project.new, "delete": project.delete, "check": project.check, "graph": graph.graph}),
+    (
+        _PROJECT,
+        {
+            "new": project.new,
+            "delete": project.delete,
+            "check": project.check,
+            "graph": graph.graph,
+            "schema": schema.schema,
+        },
+    ),
     (
         _DAEMON,
         {

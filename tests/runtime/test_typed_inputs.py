@@ -119,8 +119,7 @@ def test_a_payload_becomes_what_the_annotation_says(
         (
             "list[Tags]",
             [{}, {}, {}, {}, {}],
-            "reading[0].owner: Field required; reading[1].owner: Field required; reading[2].owner: Field required; "
-            "and 2 more",
+            "; ".join([f"reading[{n}].owner: Field required" for n in range(3)] + ["and 2 more"]),
         ),
     ],
 )
@@ -174,10 +173,8 @@ def test_settings_are_validated_before_anything_runs(tmp_path: Path) -> None:
     assert "`params`: reading.value: Input should be a valid number" in str(refused.value)
     files = {"conf/pipelines/p.yml": f"params: {json.dumps(wrong)}\nrun: {{final_vars: [result]}}\n"}
     problems = app.check(config.load(write_project(tmp_path, {**files, "conf/project.yml": "name: p\n"}), environ={}))
-    assert [
-        "conf/pipelines/p.yml:1: `params`: reading.value: Input should be a valid number, unable to parse string as a "
-        "number; change the value, or the annotation"
-    ] == [str(problem) for problem in problems]
+    what = "`params`: reading.value: Input should be a valid number, unable to parse string as a number"
+    assert [f"conf/pipelines/p.yml:1: {what}; change the value, or the annotation"] == [str(each) for each in problems]
 
 
 def test_the_version_knows_the_fields(tmp_path: Path) -> None:
