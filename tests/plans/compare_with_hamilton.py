@@ -1,7 +1,9 @@
 """Compare plans with Hamilton's driver on every module in some folders, such as those of Hamilton's own tests.
 
     python -m tests.plans.compare_with_hamilton <checkout of apache/hamilton>/tests/resources
+    python -m tests.plans.compare_with_hamilton --alone <checkout of apache/hamilton>/examples/hello_world ...
 
+With `--alone` each folder is a project of its own, without the folders in it, as Hamilton's examples are.
 Inputs are made up from their types. A module is skipped where it cannot be imported (a library is missing) or where
 Hamilton's driver refuses it too. Exit code 1 where a value differs.
 """
@@ -15,7 +17,7 @@ import sys
 import typing
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from fp_events.plans.catalogue import Catalogue
 from fp_events.plans.selection import Selection, select
 
 from .comparing import Comparison, compare
+from .decorators import BROKEN, all_decorators, used_in
 
 _POWER_USER = {"hamilton.enable_power_user_mode": True}
 #: Modules of Hamilton's tests that need a configuration; several are compared under each of them.
@@ -58,19 +61,20 @@ class Row:
     same_error: int = 0
     path: str = ""
     details: tuple[str, ...] = ()
+    file: Path = Path()
 
 
-def rows(folder: Path) -> Iterator[Row]:
-    """Compare what is in `folder`, at any depth."""
+def rows(folder: Path, *, alone: bool = False) -> Iterator[Row]:
+    """Compare what is in `folder`, at any depth unless `alone`."""
     root = folder.resolve()
-    while (root / "__init__.py").exists():
+    while (root / "__init__.py").exists() and not alone:
         root = root.parent
-    for file in sorted(folder.resolve().rglob("*.py")):
+    for file in sorted(folder.resolve().glob("*.py") if alone else folder.resolve().rglob("*.py")):
         if file.name == "__init__.py":
             continue
         name = ".".join(file.relative_to(root).with_suffix("").parts)
         for config in _CONFIGS.get(file.stem, [{}]):
-            yield _row(root, name, config)
+            yield replace(_row(root, name, config), file=file)
 
 
 def _row(root: Path, name: str, config: Mapping[str, Any]) -> Row:
@@ -151,13 +155,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table and totals; 1 where a value differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--alone", action="store_true", help="each folder is a project of its own")
     parser.add_argument("--quiet", action="store_true", help="leave out what was skipped")
     options = parser.parse_args(arguments)
     done: list[Row] = []
     for folder in options.folders:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            done += rows(folder)
+            done += rows(folder, alone=options.alone)
     for row in done:
         if row.verdict == "skipped" and options.quiet:
             continue
@@ -179,6 +184,10 @@ def _totals(done: Sequence[Row]) -> None:
         f"{sum(row.equal for row in compared)} of {sum(row.nodes for row in compared)} nodes give equal values, "
         f"{sum(row.same_error for row in compared)} fail the same way with made-up inputs\n"
         f"{len(compiled)} modules on the compiled path, {len(modules) - len(compiled)} through the driver"
+    )
+    used = {name for row in compared for name in used_in(row.file)}
+    print(
+        f"{len(used)} of Hamilton's {len(all_decorators() - BROKEN)} decorators among them: {', '.join(sorted(used))}"
     )
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from fp_events.domain.pipeline import Pipeline
 from fp_events.plans.catalogue import Catalogue
 
 from .comparing import compare, same
+from .decorators import BROKEN, all_decorators, used_in
+from .projects import Project
 
 ROOT = Path(__file__).parents[2]
 POWER_USER = {"hamilton.enable_power_user_mode": True}
@@ -72,6 +75,9 @@ CASES = [
     # The branches' own node has no one value.
     Case(module="branching", inputs={"start": 1}, through_driver=True, failing=1),
     Case(module="branching", inputs={"start": 1, "power": 3}, through_driver=True, failing=1),
+    Case(module="older", inputs={"reading": 21.5, "metres": [3.0], "feet": [1.0]}),
+    Case(module="described", inputs={"reading": 21.5, "value": pd.Series([1.0, 3.0])}),
+    Case(module="described", inputs={"reading": -21.5, "value": pd.Series([1.0, 3.0])}, failing=9),
     Case(module="overridden", inputs={"start": 1}),
     Case(module="overridden", inputs={"start": 1}, overrides={"b": 100}),
     Case(module="overridden", inputs={}, overrides={"a": 5}),
@@ -91,6 +97,49 @@ def test_every_value_is_that_of_the_driver(case: Case) -> None:
     assert case.failing == len(result.same_error)
     assert result.equal
     assert case.through_driver == result.through_driver
+
+
+def test_every_decorator_of_hamilton_is_compared() -> None:
+    """Whatever it exports to stand above functions is in a module here, but for two that its driver cannot build."""
+    folder = Path(__file__).parent / "modules"
+    compared = {case.module for case in CASES} | {"stored"}
+
+    used = {name for module in compared for name in used_in(folder / f"{module}.py")}
+
+    assert all_decorators() - BROKEN == used
+    assert 36 <= len(used)
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN))
+def test_what_the_driver_cannot_build_is_refused(tmp_path: Path, name: str) -> None:
+    """With the function's line, where Hamilton raises from somewhere within."""
+    from hamilton import driver
+
+    project = Project(tmp_path)
+    pipeline = project.pipeline(f"""
+        import pandas as pd
+        from hamilton.function_modifiers import {name}
+        from hamilton.models import BaseModel
+
+        class Plus(BaseModel):
+            def get_dependents(self) -> list[str]:
+                return ["a", "b"]
+            def predict(self, **columns: pd.Series) -> pd.Series:
+                return columns["a"] + columns["b"]
+
+        @{name}(Plus, "weights")
+        def summed() -> pd.Series:
+            pass
+    """)
+    pipeline = replace(pipeline, config={"weights": {}})
+
+    (problem,) = project.catalogue.check(pipeline)
+
+    assert problem.where.startswith("pipelines/work.py:")
+    with pytest.raises(Exception, match=problem.what.rpartition(": ")[2][:20]):
+        driver.Builder().with_modules(project.catalogue._generation().module("pipelines.work")).with_config(
+            {"weights": {}}
+        ).build()
 
 
 def test_files_are_loaded_and_saved_as_by_the_driver(tmp_path: Path) -> None:
@@ -120,8 +169,6 @@ def test_a_parallelizable_elsewhere_in_the_module_leaves_a_plan_compiled() -> No
 
 def test_the_comparison_sees_differences() -> None:
     """What the tests here rely on can tell values apart."""
-    import pandas as pd
-
     assert not same(1, 1.0)
     assert not same({"a": [1, 2]}, {"a": [1, 3]})
     assert not same(pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]}))
