@@ -60,6 +60,10 @@ class Graph:
         """Names of the computed nodes that nothing consumes."""
         return [name for name in self.computed() if not self.nodes[name].depended_on_by]
 
+    def savers(self) -> list[str]:
+        """Names of the nodes that `@save_to` makes, and functions with `@datasaver`."""
+        return [name for name in self.computed() if self.nodes[name].tags.get("hamilton.data_saver") is True]
+
 
 @dataclass(slots=True)
 class _Resolved:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fp_events.domain.caching import CacheSpec, NodeStore
 from fp_events.domain.errors import Problem
@@ -42,6 +42,10 @@ class NodeInfo:
     is_input: bool
     #: The plan returns its value.
     final: bool
+    #: What stands around its function: ``when``, ``retry 3``, ``timeout 2s``, ``cached 1h``.
+    marks: tuple[str, ...] = ()
+    #: It makes branches, or collects them.
+    branches: Literal["", "makes", "collects"] = ""
 
 
 #: (pipeline, its `run.cache`) -> where its nodes' values are kept. Raises ConfigError.
@@ -162,11 +166,22 @@ class Catalogue:
 
         return check(self, pipeline)
 
-    def nodes(self, pipeline: Pipeline) -> list[NodeInfo]:
-        """The nodes of a pipeline's plan, inputs first, then each after what it needs."""
+    def nodes(
+        self,
+        pipeline: Pipeline,
+        *,
+        final_vars: Sequence[str] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> list[NodeInfo]:
+        """The nodes of a pipeline's plan, inputs first, then each after what it needs. Raises what `plan` raises."""
         from .listing import nodes_of
 
-        return nodes_of(self.plan(pipeline).selection)
+        return nodes_of(self.plan(pipeline, final_vars=final_vars, config=config).selection)
+
+    def inputs(self, pipeline: Pipeline) -> list[str]:
+        """What the functions of a pipeline's module take from outside, whichever outputs are asked for."""
+        graph = self.graph(pipeline)
+        return [name for name, node in graph.nodes.items() if node.user_defined and name not in graph.config]
 
     def module(self, name: str) -> ModuleType | None:
         """The project's module that a class calls its own, in this process or another; None for a library's."""

@@ -75,7 +75,8 @@ def requested(pipeline: Pipeline, graph: Graph, final_vars: Sequence[str] | None
     if problems:
         raise ConfigError.of(problems)
     outputs = [output.node for output in pipeline.outputs]
-    base = [*explicit, *outputs] or graph.terminals()
+    # A saver is an output by itself: nobody would write one that never runs.
+    base = [*explicit, *outputs] if explicit else [*outputs, *graph.savers()] if outputs else graph.terminals()
     return tuple(dict.fromkeys([*base, *pipeline.state]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .submitted import Ask, Submitted
@@ -70,15 +71,15 @@ class Schedules:
         given = {"pipeline": pipeline, **rule, "schedule_id": schedule_id, "overwrite": overwrite or None, **options}
         return self._ask("schedules.add", given)
 
-    def pause(self, *schedule_ids: str) -> list[str]:
+    def pause(self, *schedule_ids: str) -> Sequence[str]:
         """Fire no more until resumed; all, where none is named. The ids of those that are different now."""
         return self._change("pause", schedule_ids, "paused")
 
-    def resume(self, *schedule_ids: str) -> list[str]:
+    def resume(self, *schedule_ids: str) -> Sequence[str]:
         """Go on from now."""
         return self._change("resume", schedule_ids, "resumed")
 
-    def remove(self, *schedule_ids: str) -> list[str]:
+    def remove(self, *schedule_ids: str) -> Sequence[str]:
         """Delete schedules that were added; those of the project's files can be paused."""
         return self._change("remove", schedule_ids, "removed")
 
@@ -86,7 +87,7 @@ class Schedules:
         """Make the daemon's schedules what the project's files say."""
         return self._ask("schedules.sync", {"overwrite": overwrite or None})
 
-    def _change(self, verb: str, schedule_ids: tuple[str, ...], done: str) -> list[str]:
+    def _change(self, verb: str, schedule_ids: tuple[str, ...], done: str) -> Sequence[str]:
         chosen = {"schedule_ids": list(schedule_ids)} if schedule_ids else {"all": True}
-        changed: list[str] = self._ask(f"schedules.{verb}", chosen)[done]
+        changed: Sequence[str] = self._ask(f"schedules.{verb}", chosen)[done]
         return changed

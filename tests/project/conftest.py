@@ -40,7 +40,7 @@ def s3_server() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def s3(s3_server: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of that server, whose environment this process has too."""
-    import s3fs
+    import s3fs  # type: ignore[import-untyped]  # it ships no types
 
     for name, value in s3_server.items():
         monkeypatch.setenv(name, value)
@@ -53,7 +53,7 @@ def s3(s3_server: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
     """What stands in the repository ``someone/plants`` on a server that answers as GitHub's does."""
-    from fsspec.implementations.github import GithubFileSystem
+    from fsspec.implementations.github import GithubFileSystem  # type: ignore[import-untyped]  # it ships no types
 
     files: dict[str, bytes] = {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_GitHub,), {"files": files}))

@@ -36,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def memory() -> Iterator[Any]:
     """fsspec's filesystem in memory, with the project at /plant."""
-    import fsspec
+    import fsspec  # type: ignore[import-untyped]  # it ships no types
 
     found = fsspec.filesystem("memory")
     found.pipe({f"/plant/{name}": text.encode() for name, text in FILES.items()})
