@@ -1,5 +1,5 @@
 # Everything a developer or a newcomer types. `make` alone lists it.
-# Needs Python 3.11 or newer, and apt or brew for the Mosquitto broker and, for tests, Redis; all else goes into .venv.
+# Needs Python 3.11 or newer, and apt or brew for the Mosquitto broker and, for tests, Redis and PostgreSQL; all else goes into .venv.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check audit bench bench-short faults faults-short lock clean
@@ -17,7 +17,7 @@ AUDIT := $(VENV)-audit/.audit
 
 # Real parts of the tests. strace, which shows what reaches the disk, and a library that
 # makes it fail are Linux's.
-TEST_PROGRAMS := mosquitto mosquitto_pub redis-server openssl dot $(if $(filter Linux,$(shell uname)),strace cc)
+TEST_PROGRAMS := mosquitto mosquitto_pub redis-server initdb openssl dot $(if $(filter Linux,$(shell uname)),strace cc)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s%s\n' "$$name" "$$what"; done
