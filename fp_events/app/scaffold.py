@@ -46,6 +46,16 @@ def new_pipeline(root: Path, name: str) -> Sequence[Path]:
     return paths
 
 
+def new_hook(root: Path, name: str) -> Path:
+    """Write a module of hooks that work at once; the file made."""
+    check_name(name, what="module")
+    path = root / "hooks" / f"{name}.py"
+    if path.exists():
+        raise UsageError(f"{path.relative_to(root)} exists already", mend="choose another name")
+    _create(path, _render(_templates() / "new" / "hook.py.tmpl", name))
+    return path
+
+
 def delete_pipeline(root: Path, name: str) -> Sequence[Path]:
     """Remove a pipeline's files; the files removed."""
     removed = [path for path in pipeline_files(root, name) if path.is_file()]
@@ -64,11 +74,11 @@ def pipeline_names(root: Path) -> list[str]:
     return sorted(path.stem for path in (root / "conf" / "pipelines").glob("*.yml"))
 
 
-def check_name(name: str) -> None:
-    """Raise UsageError unless `name` can be a module's."""
+def check_name(name: str, *, what: str = "pipeline") -> None:
+    """Raise UsageError unless `name` can be a module's; `what` it is the name of."""
     if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
         raise UsageError(
-            f"'{name}' is no name for a pipeline",
+            f"'{name}' is no name for a {what}",
             mend="use letters, digits and '_', and begin with a letter: it becomes a Python module",
         )
 

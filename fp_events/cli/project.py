@@ -45,10 +45,23 @@ def init(
 
 
 def new(
-    context: typer.Context, name: Annotated[str, typer.Argument(help="The pipeline's name, as a Python module's.")]
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="The pipeline's name, as a Python module's.", show_default=False)
+    ] = None,
+    hook: Annotated[
+        str | None, typer.Option("--hook", metavar="NAME", help="Make a module of hooks, hooks/NAME.py.")
+    ] = None,
 ) -> None:
     """Make a pipeline that works at once: a module and its YAML."""
     invocation: Invocation = context.obj
+    if name is None and hook is None:
+        raise UsageError("name the pipeline to make", mend="write `fp-events new boiler`, or --hook for hooks")
+    if hook is not None:
+        _show_paths("made", [scaffold.new_hook(invocation.root(), hook)])
+        _show_hook_settings(hook, name or "<pipeline>")
+    if name is None:
+        return
     _show_paths("made", scaffold.new_pipeline(invocation.root(), name))
     note(f"\ntry it:\n  fp-events run {name} -i source=test -i value=21\nto serve it, (re)start `fp-events serve`")
 
@@ -110,6 +123,13 @@ def show_config(
     if form is Format.IDS:
         raise UsageError("settings have no ids", mend="use --format yaml or json")
     show_value(invocation.config().show(origins=origins), form=Format.YAML if form is Format.TABLE else form)
+
+
+def _show_hook_settings(module: str, pipeline: str) -> None:
+    named = {"message": "unpack"} | {kind: kind for kind in ("before_run", "after_run", "on_failure", "on_retry")}
+    lines = [f"  {kind}: hooks.{module}:{function}" for kind, function in named.items()]
+    where = f"conf/pipelines/{pipeline}.yml, or in conf/project.yml for all pipelines"
+    note("\n".join([f"\nname its functions in {where}:", "hooks:", *lines]))
 
 
 def show_problems(problems: Sequence[Problem]) -> None:

@@ -13,6 +13,8 @@ from fp_events import config
 from fp_events.cli.main import main
 from fp_events.cli.sample import copy_sample, sample_folder
 
+from .conftest import Program
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -140,3 +142,24 @@ def test_copying_the_sample_again_keeps_changes(tmp_path: Path) -> None:
     changed.write_text("# mine\n")
     copy_sample(tmp_path)
     assert changed.read_text() == "# mine\n"
+
+
+def test_new_hook_makes_functions_that_work(program: Program, tmp_path: Path) -> None:
+    """The settings that it prints are right as they stand, and its functions are called."""
+    program(["init", "p"], tmp_path)
+    folder = tmp_path / "p"
+
+    ended = program(["new", "--hook", "audit"], folder)
+
+    assert (0, "made hooks/audit.py\n") == (ended.code, ended.out)
+    settings = ended.err[ended.err.index("hooks:") :]
+    with (folder / "conf/project.yml").open("a") as file:
+        file.write(settings)
+    assert 0 == program(["check", "--strict"], folder).code
+    ran = program(["run", "hello", "-i", "celsius=21", "-i", "room=a", "--log-level", "INFO"], folder)
+    assert 0 == ran.code
+    assert "of hello: succeeded" in ran.err
+    again = program(["new", "--hook", "audit"], folder)
+    assert (64, True) == (again.code, "hooks/audit.py exists already" in again.err)
+    assert "'a-b' is no name for a module" in program(["new", "--hook", "a-b"], folder).err
+    assert "name the pipeline to make" in program(["new"], folder).err
