@@ -79,6 +79,9 @@ def run(
             print(safe(name) if form is Format.IDS else f"{name} = {to_json(value)}")
     outcome = report.outcome.value
     note(f"{outcome} in {duration(report.duration)}, {plural(report.attempts, 'attempt')}")
+    skipped = [record.node for record in report.trace if record.status == "skipped"]
+    if skipped:
+        note(f"skipped: {', '.join(skipped)}")
     if report.failure is not None:
         node = f"node {report.failure.node}: " if report.failure.node else ""
         if invocation.debug and report.failure.traceback:
