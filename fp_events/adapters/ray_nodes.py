@@ -6,6 +6,7 @@ Where Ray cannot be reached nodes run here, which is counted and told.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from hamilton.lifecycle import base
 
 from .trouble import Trouble, harmless
 
+#: A task's name in the text of its error.
+_TASK: Final = re.compile(r"ray::(\w+)\(")
 #: Unless `ray_init_config` says otherwise.
 _DEFAULTS: Final = {"include_dashboard": False, "log_to_driver": False, "configure_logging": False}
 
@@ -65,7 +68,8 @@ class RayNodes(base.BaseDoRemoteExecute, base.BaseDoBuildResult, base.BasePreGra
             cause = error.cause
             if not isinstance(cause, Exception):
                 raise
-            cause.add_note(f"raised on Ray by the node '{error.function_name}'")
+            named = _TASK.search(str(error))
+            cause.add_note(f"raised on Ray by the node '{named[1]}'" if named else "raised on Ray")
             raise cause from error
 
     @harmless
