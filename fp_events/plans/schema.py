@@ -59,8 +59,8 @@ def _unfilled(pipeline: Pipeline, inputs: Mapping[str, bool]) -> list[str]:
 
 def _payload(pipeline: Pipeline, trigger: Trigger, selection: Selection, types: _Types) -> Schema:
     about: Schema = {"title": trigger.topic, "description": _description(pipeline, trigger)}
-    if trigger.format in _TEXTS:
-        return about | _TEXTS[trigger.format]
+    if trigger.format in ("text", "bytes"):
+        return {**about, **_TEXTS[trigger.format]}
     if pipeline.hooks.get("message"):
         # What hooks make of it is theirs to say.
         return about

@@ -124,11 +124,8 @@ def test_a_spread_payload_has_the_inputs_as_fields(tmp_path: Path) -> None:
         resources={"opaque": "hooks.r:opened"},
     )
     good = {"reading": {"value": 1}, "places": []}
-    cases = {
-        json.dumps(case): accepts(document, case, "payload-0")
-        for case in (good, {**good, "count": "x"}, {"reading": {"value": 1}}, [], {**good, "limit": 1.5})
-    }
-    assert [True, False, False, False, True] == list(cases.values()), cases
+    cases: list[Any] = [good, {**good, "count": "x"}, {"reading": {"value": 1}}, [], {**good, "limit": 1.5}]
+    assert [True, False, False, False, True] == [accepts(document, case, "payload-0") for case in cases]
 
 
 @pytest.mark.parametrize(

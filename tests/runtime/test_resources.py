@@ -326,7 +326,7 @@ async def test_resources_are_in_no_record(house: House) -> None:
     """Neither values nor what hooks are told hold them."""
     (house.folder / "hooks").mkdir()
     (house.folder / "hooks" / "openers.py").write_text(
-        OPENERS + "\n\ndef seen(record):\n    note('seen', sorted(record.inputs))\n"
+        OPENERS + "\n\ndef seen(record):\n    note('seen', *record.inputs)\n"
     )
     house.pipeline(
         code=SYNC_PY,
@@ -339,4 +339,4 @@ async def test_resources_are_in_no_record(house: House) -> None:
         asked = await daemon.ask("run", pipeline="work", inputs={"n": 1}, final_vars=["result", "db"], wait=True)
 
     assert {"result": {"answer": "plain secret 3 1"}} == asked["values"]
-    assert [["n"]] == [name for name, _ in notes(house.folder, "seen")]
+    assert ["n"] == [name for name, _ in notes(house.folder, "seen")]

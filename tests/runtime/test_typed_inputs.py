@@ -193,7 +193,7 @@ def test_plans_without_such_annotations_pay_nothing(tmp_path: Path) -> None:
     plain = handler(tmp_path, "float")
     typed = handler(tmp_path, "Reading")
     assert ({}, True) == (dict(plain._default.validators), bool(typed._default.validators))
-    assert "<map>" == plain._default.mappers[0].__code__.co_filename  # type: ignore[attr-defined]  # a function
+    assert "<map>" == plain._default.mappers[0].__code__.co_filename
 
 
 def test_a_type_that_cannot_be_read_warns(tmp_path: Path) -> None:
