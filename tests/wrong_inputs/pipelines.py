@@ -7,6 +7,9 @@ from .case import ALERTS_PY, ALERTS_YML, Case
 Y = "conf/pipelines/alerts.yml"
 M = "pipelines/alerts.py"
 
+#: A module with one task; more follows.
+_TASKS = "from fp_events import DAG, task\n\n\n@task\ndef alert(reading, line) -> str:\n    return line\n\n\n"
+
 
 def _module(wrong: str, text: str, says: str) -> Case:
     return Case(wrong=wrong, files={M: text}, says=says, code=78)
@@ -56,6 +59,26 @@ CASES = (
         ALERTS_PY
         + "\n\ndef limit(offset: float) -> float:\n    return offset\n\n\ndef offset(limit: float) -> float:\n    return limit\n",
         "error: pipelines/alerts.py:6: functions need one another in a circle: limit -> offset -> limit; break the circle; a value of the run before comes in through `state`",
+    ),
+    _module(
+        "tasks that wait for one another in a circle",
+        _TASKS + "@task\ndef watch(reading):\n    return reading\n\n\nalert >> watch >> alert\n",
+        "error: pipelines/alerts.py:5: tasks wait for one another in a circle: alert -> watch -> alert; remove one of these edges",
+    ),
+    _module(
+        "two tasks of one name",
+        _TASKS + "@task\ndef alert(reading):\n    return reading\n",
+        "error: pipelines/alerts.py:10: two tasks are called 'alert': the other one is at pipelines/alerts.py:5; rename one of them, or give it a name: @task(name='…')",
+    ),
+    _module(
+        "an edge from a task to one that takes something else",
+        _TASKS + "@task\ndef watch(text: int):\n    return text\n\n\nalert >> watch\n",
+        "error: pipelines/alerts.py:10: task 'watch' takes 'text' as int, but 'alert' gives str; make the two type hints agree",
+    ),
+    _module(
+        "a DAG that runs when its module is imported",
+        _TASKS + "DAG('alerts').run()\n",
+        "error: pipelines/alerts.py:9: module 'pipelines.alerts' cannot be imported: FlowkitError: DAG 'alerts' runs when its module is imported; put the call under `if __name__ == \"__main__\":`; mend the module",
     ),
     _module(
         "a function without type hints",
