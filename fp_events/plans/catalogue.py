@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .selection import Selection
 
 
+#: Plans, and graphs, that are kept; who uses one keeps it for longer.
+_KEPT = 1000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeInfo:
     """A node, as `pipelines show` lists it."""
@@ -108,6 +112,7 @@ class Catalogue:
                 tuple(map(id, adapters)),
             )
             if key not in self._plans:
+                _make_room(self._plans)
                 whole = replace(pipeline, config=merged)
                 self._plans[key] = (
                     self._adapted(whole, wanted, overrides, adapters)
@@ -148,6 +153,7 @@ class Catalogue:
         with LOCK:
             key = (pipeline.name, pipeline.module, config_key(pipeline.config), pipeline.cache)
             if key not in self._graphs:
+                _make_room(self._graphs)
                 caching = self._caching(pipeline)
                 self._graphs[key] = build(self._generation(), pipeline.module, pipeline.config, caching=caching)
             return self._graphs[key]
@@ -212,6 +218,12 @@ class Catalogue:
         if self._current is None:
             self._current = Generation(self.root, Places(self._location or str(self.root.resolve())))
         return self._current
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    """Let go of the oldest: configurations may come with messages, and there is no end of them."""
+    if len(kept) >= _KEPT:
+        del kept[next(iter(kept))]
 
 
 def _compile(

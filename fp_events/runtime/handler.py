@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -87,6 +88,9 @@ def _mappers(
     return tuple(found)
 
 
+#: Plans beside the default one that are kept ready, the latest.
+_VARIANTS = 64
+
 #: A plan, its inputs, and the scope of topic templates; None: the captures are enough.
 Ready = tuple[Compiled, dict[str, Any], dict[str, Any] | None]
 
@@ -137,6 +141,8 @@ class PipelineHandler:
         self._adapters = adapters
         found = adapters({})
         self._default = self._compile(plans.plan(pipeline, adapters=found), pipeline.final_vars, found)
+        self._variants: dict[tuple[int, tuple[str, ...]], Compiled] = {}
+        self._lock = threading.Lock()
         #: Takes the place of `_ready` on a loop, where hooks or resources may await.
         self._hooks_wait: Callable[[Attempt], Awaitable[Ready]] | None = None
         #: Some node of the plan awaits.
@@ -213,6 +219,18 @@ class PipelineHandler:
             encode_values=self._formats.values_encoder(shown),
         )
 
+    def _variant(self, plan: Plan, asked: tuple[str, ...], adapters: Sequence[Any]) -> Compiled:
+        """A plan that is not the default one: message hooks may ask for the same few again and again."""
+        key = (id(plan), asked)
+        with self._lock:
+            found = self._variants.get(key)
+            if found is None:
+                if len(self._variants) >= _VARIANTS:
+                    del self._variants[next(iter(self._variants))]
+                # It keeps its plan, so that no other can have the same id.
+                found = self._variants[key] = self._compile(plan, asked, adapters)
+            return found
+
     def _ready(self, attempt: Attempt) -> Ready:
         """What is needed to execute an attempt's plan."""
         message, compiled = attempt.message, self._default
@@ -243,7 +261,7 @@ class PipelineHandler:
             final_vars, config = request.get("final_vars"), request.get("config")
             adapters = self._adapters(request.get("with_adapter") or {})
             plan = self._plans.plan(pipeline, final_vars=final_vars, config=config, adapters=adapters)
-            compiled = self._compile(plan, final_vars or self._pipeline.final_vars, adapters)
+            compiled = self._variant(plan, tuple(final_vars or self._pipeline.final_vars), adapters)
         inputs = dict(compiled.base)
         scope: dict[str, Any] = {}
         message = attempt.message
