@@ -312,9 +312,8 @@ class PipelineHandler:
     def _add_state(self, attempt: Attempt, compiled: Compiled, inputs: dict[str, Any]) -> None:
         if self._pipeline.state and attempt.state is not None:
             state = self._formats.decode_state(attempt.state)
-            inputs.update(
-                (name, state.get(node)) for node, name in self._pipeline.state.items() if name in compiled.wanted
-            )
+            kept = {name: state.get(node) for node, name in self._pipeline.state.items() if name in compiled.wanted}
+            inputs.update(validated(kept, compiled.validators) if compiled.validators else kept)
 
     def _must_have_key(self, attempt: Attempt, trigger: Trigger, payload: Any) -> None:
         """Explain why a message got no key: without one its order, and whose state it is, are unknown."""

@@ -20,6 +20,8 @@ from fp_events.runtime.handler import PipelineHandler
 from tests.brokers import mosquitto
 from tests.endtoend.harness import Listener, send, serving, write_project
 
+from .conftest import House
+
 MODULE = """
 from dataclasses import dataclass
 from datetime import datetime
@@ -244,3 +246,35 @@ async def test_a_wrong_message_is_a_dead_letter_with_its_own_bytes(tmp_path: Pat
     name = "InputInvalid"
     assert {("rejected", "1", f"{name}: reading.value: Input should be a valid number")} == facts
     assert ["Reading"] * 2 == [message.json["kind"] for message in results]
+
+
+STATE_PY = """
+from dataclasses import dataclass
+
+
+@dataclass
+class Window:
+    seen: int
+    last: float
+
+
+def window(value: float, previous: Window | None) -> Window:
+    return Window(seen=1 if previous is None else previous.seen + 1, last=value)
+
+
+def result(window: Window, previous: Window | None) -> list:
+    return [window.seen, None if previous is None else previous.last]
+"""
+
+
+async def test_state_comes_back_as_what_it_was(house: House) -> None:
+    """A dataclass that one run keeps is a dataclass for the next one."""
+    trigger = {"topic": "in/work", "map": {"value": "payload.n"}, "key": "k"}
+    house.pipeline(code=STATE_PY, triggers=[trigger], state={"window": "previous"})
+    async with house.serving() as daemon:
+        for number in range(3):
+            house.publish("in/work", number)
+        await daemon.until(lambda: len(house.published("out/work")) == 3)
+        assert await daemon.stop()
+
+    assert [[1, None], [2, 0.0], [3, 1.0]] == house.published("out/work")
