@@ -6,6 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
+
+# The encoder's own escaping of text: a whole `dumps` costs four times as much.
+from json.encoder import encode_basestring as quoted
 from typing import Any, Literal
 
 from .run import Cause, Failure, Outcome
@@ -106,13 +109,17 @@ class NodeRecord:
     error: str = ""
 
 
+_NO_ERROR = '""'
+
+
 def encode_nodes(records: Sequence[NodeRecord]) -> bytes:
-    """JSON: a list for each node, its fields in their order; times are rounded to microseconds."""
+    """JSON: a list for each node, its fields in their order; times have microseconds."""
     rows = [
-        [each.node, each.status, round(each.started, 6), round(each.duration, 6), each.attempts, each.error]
+        f'[{quoted(each.node)},"{each.status}",{each.started:.6f},{each.duration:.6f},{each.attempts},'
+        f"{quoted(each.error) if each.error else _NO_ERROR}]"
         for each in records
     ]
-    return json.dumps(rows, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    return f"[{','.join(rows)}]".encode("utf-8", "replace")
 
 
 def decode_nodes(data: bytes | None) -> tuple[NodeRecord, ...]:

@@ -24,6 +24,8 @@ class Note:
     cached: bool = False
 
 
+_NO_NOTE = Note()
+
 #: Of the node that is executed in this context; None in a run without a trace.
 NOTE: ContextVar[Note | None] = ContextVar("fp_events_note", default=None)
 
@@ -73,22 +75,23 @@ class Recorder:
         """It gave `value`."""
         self._ended[number] = (perf_counter() - self._zero - self._began[number], value is SKIPPED)
 
-    def records(self, error: BaseException | None = None, failed: str = "") -> tuple[NodeRecord, ...]:
+    def records(self, error: BaseException | None = None, failed: str = "") -> list[NodeRecord]:
         """What is known, in the order in which nodes began; `failed` is the node that raised `error`."""
+        ended, notes, names = self._ended, self._notes, self._names
         now = perf_counter() - self._zero
-        return tuple(self._record(number, now, error, failed) for number in self._began)
-
-    def _record(self, number: int, now: float, error: BaseException | None, failed: str) -> NodeRecord:
-        name, began = self._names[number], self._began[number]
-        note = self._notes.get(number) or Note()
-        if number not in self._ended:
-            # It raised, or was cancelled since another one did.
-            told = describe(error) if name == failed or not failed else "cancelled"
-            return _record(name, "failed", began, now - began, note.attempts, told)
-        duration, skipped = self._ended[number]
-        if skipped:
-            return _record(name, "skipped", began, duration, 0)
-        return _record(name, "cached" if note.cached else "succeeded", began, duration, note.attempts)
+        found = []
+        for number, began in self._began.items():
+            name = names[number]
+            note = notes.get(number, _NO_NOTE)
+            if number not in ended:
+                # It raised, or was cancelled since another one did.
+                told = describe(error) if name == failed or not failed else "cancelled"
+                found.append(_record(name, "failed", began, now - began, note.attempts, told))
+                continue
+            duration, skipped = ended[number]
+            status: NodeStatus = "skipped" if skipped else "cached" if note.cached else "succeeded"
+            found.append(_record(name, status, began, duration, 0 if skipped else note.attempts))
+        return found
 
 
 def _record(
