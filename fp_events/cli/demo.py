@@ -144,7 +144,7 @@ def _summary(folder: Path, seen: list[Figures]) -> None:
         ("fp-events state list -p temperature_alerts", "what it remembers of each line"),
         ("fp-events tap 'alerts/#'", "watch alerts"),
         ("fp-events publish plant/oven/temperature nonsense", "then: fp-events dlq list"),
-        ("fp-events graph temperature_alerts", "the pipeline as a drawing"),
+        ("fp-events graph show temperature_alerts", "the pipeline as a drawing"),
     ):
         print(f"  {command.ljust(50)} # {what}")
     if not figures.alert_count or figures.failed:

@@ -60,7 +60,7 @@ def _machine() -> Iterator[Finding]:
             "install it (apt install mosquitto, brew install mosquitto), or name a broker in mqtt.url",
         )
     dot = shutil.which("dot")
-    mend = "" if dot else "install it for `fp-events graph --format svg` (apt install graphviz)"
+    mend = "" if dot else "install it for drawings as SVG, PNG and PDF (apt install graphviz)"
     yield Finding("graphviz", "ok" if dot else "warn", dot or "not installed", mend)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from . import (
     cache,
@@ -112,8 +113,14 @@ def _help_if_alone(context: typer.Context) -> None:
         raise typer.Exit
 
 
-def _group(name: str, about: str, panel: str, commands: dict[str, Callable[..., Any]]) -> None:
-    group = typer.Typer(help=about, invoke_without_command=True)
+def _group(
+    name: str,
+    about: str,
+    panel: str,
+    commands: dict[str, Callable[..., Any]],
+    cls: type[TyperGroup] = TyperGroup,
+) -> None:
+    group = typer.Typer(help=about, invoke_without_command=True, cls=cls)
     group.callback()(_help_if_alone)
     for verb, function in commands.items():
         group.command(verb)(function)
@@ -130,7 +137,6 @@ _COMMANDS: Sequence[tuple[str, dict[str, Callable[..., Any]]]] = (
             "new": project.new,
             "delete": project.delete,
             "check": project.check,
-            "graph": graph.graph,
             "schema": schema.schema,
         },
     ),
@@ -200,6 +206,13 @@ _group(
     "Values of nodes that are kept from run to run.",
     _RUNS,
     {"stats": cache.stats, "clear": cache.clear},
+)
+_group(
+    "graph",
+    "Pipelines as drawings.",
+    _PROJECT,
+    {"show": graph.show, "save": graph.save},
+    cls=graph.GraphGroup,
 )
 _group(
     "pipelines",

@@ -291,4 +291,4 @@ def type_name(kind: Any) -> str:
         return "None"
     if isinstance(kind, type) and not getattr(kind, "__args__", None):
         return kind.__qualname__
-    return public_text(str(kind)).replace("typing.", "")
+    return public_text(str(kind)).replace("typing.", "").replace("hamilton.htypes.", "")

@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from fp_events.domain.caching import CacheSpec, NodeStore
-from fp_events.domain.errors import Problem
+from fp_events.domain.errors import FpEventsError, Problem
 from fp_events.domain.hooks import Hooks
-from fp_events.domain.pipeline import Pipeline
+from fp_events.domain.pipeline import Output, Pipeline
 from fp_events.domain.run import PlanRef
 
 if TYPE_CHECKING:
@@ -188,6 +188,17 @@ class Catalogue:
         """What the functions of a pipeline's module take from outside, whichever outputs are asked for."""
         graph = self.graph(pipeline)
         return [name for name, node in graph.nodes.items() if node.user_defined and name not in graph.config]
+
+    def saved(self, pipeline: Pipeline) -> list[Output]:
+        """What savers of a pipeline's plan publish, as outputs; none where the plan cannot be compiled."""
+        from .using import saved_topics
+
+        try:
+            selection = self.plan(pipeline).selection
+        except FpEventsError:
+            return []
+        graph = selection.graph
+        return [Output(node=name, topic=topic, where=graph.where(name)) for name, topic in saved_topics(selection)]
 
     def module(self, name: str) -> ModuleType | None:
         """The project's module that a class calls its own, in this process or another; None for a library's."""

@@ -13,7 +13,7 @@ from fp_events.domain.pipeline import Pipeline
 if TYPE_CHECKING:
     from fp_events.config import Config
     from fp_events.plans.catalogue import Catalogue, NodeInfo
-    from fp_events.plans.graph import GraphFormat
+    from fp_events.plans.graph import TextFormat
 
 
 class Pipelines(Mapping[str, Pipeline]):
@@ -75,7 +75,7 @@ class Pipelines(Mapping[str, Pipeline]):
         parcel = parcel if name is None else parcel.renamed(name)
         return parcels.unpack(parcel, Path(config.root), overwrite=overwrite)
 
-    def graph(self, name: str, format: GraphFormat = "mermaid") -> str:  # noqa: A002 - the option's name
+    def graph(self, name: str, format: TextFormat = "mermaid") -> str:  # noqa: A002 - the option's name
         """A drawing as text: mermaid, dot, text or svg, which needs Graphviz."""
         from fp_events.plans import graph
 

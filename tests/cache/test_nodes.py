@@ -179,7 +179,7 @@ def test_a_change_of_what_a_node_uses_has_it_computed(
     project: Kept, old: str, new: str, config: dict[str, Any], calls: list[str]
 ) -> None:
     """Code, helpers, constants, defaults, classes and configuration; not comments, docstrings and other functions."""
-    settings = {"final_vars": ("alert",)}
+    settings: dict[str, Any] = {"final_vars": ("alert",)}
     project.write("helpers.py", HELPERS)
     project.run(VERSIONED, {"x": 3.0}, **settings)
     assert [] == project.run(VERSIONED, {"x": 3.0}, **settings)[1]
@@ -526,8 +526,9 @@ def array(column: pd.Series) -> np.ndarray:
 @pytest.mark.parametrize("key", ["only", "recompute", "disable"])
 def test_an_unknown_node_is_an_error(project: Kept, key: str) -> None:
     """With what is meant, found before anything runs."""
+    names: dict[str, Any] = {key: ("bb",)}
     pipeline = project.pipeline(
-        HEAD + MARKED, cache=CacheSpec(enabled=True, **{key: ("bb",)}), origins={f"run.cache.{key}": "conf/work.yml:3"}
+        HEAD + MARKED, cache=CacheSpec(enabled=True, **names), origins={f"run.cache.{key}": "conf/work.yml:3"}
     )
     with pytest.raises(ConfigError) as error:
         project.catalogue.plan(pipeline)

@@ -321,8 +321,10 @@ def test_processes_and_threads_share_a_store(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     clear(str(tmp_path), node="n1")
-    for each in (*threads, *workers):
-        each.join()
+    for thread in threads:
+        thread.join()
+    for worker in workers:
+        worker.join()
 
     assert [0, 0] == [worker.exitcode for worker in workers]
     assert sum(kept.bytes for kept in survey(str(tmp_path))) <= 2 * MIB * 1.15
