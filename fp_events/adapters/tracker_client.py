@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,11 @@ import urllib3
 from hamilton_sdk.api.clients import HamiltonClient, create_batch
 from hamilton_sdk.tracking.utils import make_json_safe
 
+from fp_events.domain.adapters import RUNNING
+
 from .sender import Sender
+
+_log = logging.getLogger("fp_events.adapters")
 
 #: Seconds for one request.
 _TIMEOUT: Final = 10
@@ -67,6 +72,8 @@ class TrackerClient(HamiltonClient):
     def __init__(self, settings: Mapping[str, Any], sender: Sender) -> None:
         self._base = f"{settings['api_url'].rstrip('/')}/api/v1"
         self._project = settings["project_id"]
+        shown = settings["ui_url"] or settings["api_url"]
+        self._shown = f"{shown.rstrip('/')}/dashboard/project/{self._project}"
         self._sender = sender
         self._session = requests.Session()
         self._verify = settings["verify"]
@@ -107,7 +114,9 @@ class TrackerClient(HamiltonClient):
             "outputs": list(outputs),
             "run_status": "RUNNING",
         }
-        self._sender.put(partial(self._begin, run, self._templates[dag_template_id], body))
+        running = RUNNING.get()
+        run_id = "" if running is None else running.run_id
+        self._sender.put(partial(self._begin, run, run_id, self._templates[dag_template_id], body))
         return number
 
     def update_tasks(
@@ -133,7 +142,7 @@ class TrackerClient(HamiltonClient):
         body = {"run_status": status, "run_end_time": datetime.now(UTC).isoformat()}
         self._sender.put(partial(self._end, run, dag_run_id, body))
 
-    def _begin(self, run: _Run, template: _Template, body: Mapping[str, Any]) -> bool:
+    def _begin(self, run: _Run, run_id: str, template: _Template, body: Mapping[str, Any]) -> bool:
         if not self._is_known:
             self._call("GET", "phone_home")
             self._call("GET", f"projects/{self._project}")
@@ -141,6 +150,7 @@ class TrackerClient(HamiltonClient):
         if template.id is None:
             template.id = self._template(template.asked)
         run.id = self._call("POST", "dag_runs", params={"dag_template_id": template.id}, json=body)["id"]
+        _log.info("run_tracked", extra={"run_id": run_id, "url": f"{self._shown}/runs/{run.id}"})
         return True
 
     def _template(self, asked: Mapping[str, Any]) -> int:

@@ -39,13 +39,18 @@ def adapters_of(config: Config, pipeline: Pipeline, *, in_foreground: bool) -> C
     return choose
 
 
+def _blocks(pipeline: Pipeline) -> Mapping[str, Mapping[str, Any]]:
+    """What is configured for each adapter, or its defaults."""
+    from fp_events.config.adapter_keys import AdapterSettings
+
+    return pipeline.adapter or AdapterSettings().model_dump()
+
+
 def _settings(config: Config, pipeline: Pipeline) -> dict[str, dict[str, Any]]:
     """What adapters need, with secrets read and files of the project found."""
     from fp_events.observe.logging import register_secret
 
-    settings = {name: dict(block) for name, block in pipeline.adapter.items()}
-    if "hamilton_tracker" not in settings:
-        return settings
+    settings = {name: dict(block) for name, block in _blocks(pipeline).items()}
     tracker, mlflow, telemetry = (settings[name] for name in ("hamilton_tracker", "mlflow", "opentelemetry"))
     file = tracker.pop("api_key_file")
     if file is not None:
@@ -102,7 +107,7 @@ def check_adapters(pipeline: Pipeline, given: Mapping[str, bool]) -> dict[str, b
             what = f"the adapter '{name}' needs the package {module}, which is not installed"
             raise ConfigError(what, mend=f"pip install '{ADAPTERS[name].requirement}'")
         if name == "hamilton_tracker":
-            tracker = pipeline.adapter[name]
+            tracker = _blocks(pipeline)[name]
             absent = next((key for key in ("username", "project_id") if tracker[key] is None), None)
             if absent:
                 what = f"the adapter 'hamilton_tracker' needs adapter.hamilton_tracker.{absent}"

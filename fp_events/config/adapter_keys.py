@@ -143,8 +143,8 @@ class WithAdapterSettings(Block):
 
     unavailable: ClassVar = {"tracker": "`tracker` is `hamilton_tracker` in a file; rename it"}
 
-    hamilton_tracker: Annotated[bool, FLAG] = setting(False, "Runs and nodes in Hamilton UI.")
-    mlflow: Annotated[bool, FLAG] = setting(False, "Runs in MLflow.")
-    opentelemetry: Annotated[bool, FLAG] = setting(False, "Spans, sent by OTLP.")
-    progressbar: Annotated[bool, FLAG] = setting(False, "A bar of nodes on the terminal of `fp-events run`.")
-    ray: Annotated[bool, FLAG] = setting(False, "Nodes on Ray.")
+    hamilton_tracker: Annotated[bool, FLAG] | None = setting(False, "Runs and nodes in Hamilton UI.")
+    mlflow: Annotated[bool, FLAG] | None = setting(False, "Runs in MLflow.")
+    opentelemetry: Annotated[bool, FLAG] | None = setting(False, "Spans, sent by OTLP.")
+    progressbar: Annotated[bool, FLAG] | None = setting(False, "A bar of nodes on the terminal of `fp-events run`.")
+    ray: Annotated[bool, FLAG] | None = setting(False, "Nodes on Ray.")

@@ -51,7 +51,7 @@ def build_pipeline(
         log_level=run.log_level,
         trace=run.trace,
         adapters=tuple(name for name in ADAPTERS if getattr(run.with_adapter, name)),
-        adapter=settings.adapter.model_dump(),
+        adapter=settings.adapter.model_dump() if settings.adapter.model_fields_set else {},
         hooks=hooks(project.hooks, settings.hooks, both),
         resources=resources(project.resources, settings.resources, both),
         cache=run.cache.spec(),

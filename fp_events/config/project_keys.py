@@ -251,7 +251,7 @@ class ProjectSettings(Settings):
     health: HealthSettings = setting(HealthSettings(), "Probes for supervisors.")
     http: HttpSettings = setting(HttpSettings(), "Commands by HTTP, for whoever has the token.")
     log: LogSettings = setting(LogSettings(), "The program's own log.")
-    adapter: AdapterSettings = setting(AdapterSettings(), "What adapters need, of all pipelines.")
+    adapter: AdapterSettings = setting(AdapterSettings(), "What adapters need: defaults for the `adapter` block of every pipeline, with the same keys.")
     hooks: HookSettings = setting(HookSettings(), "Functions called at points of every run's life.")
     resources: dict[Annotated[str, NAME], Annotated[str, FUNCTION]] = setting(
         {}, "Input to the function that opens it, for the pipelines that have an input of that name.", shown="none"

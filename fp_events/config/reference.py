@@ -45,7 +45,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
         found = shape(field.annotation)
         item = item_of(found)
         block, inner = block_of(found), block_of(item) if item is not None else None
-        if model is ProjectSettings and name == "run":
+        if model is ProjectSettings and name in {"run", "adapter"}:
             block = None
         if block is None:
             yield f"| `{path}` | {_type(field)} | {_default(field)} | {_cell(field.description or '')} |\n"

@@ -119,7 +119,7 @@ class Pipeline:
     trace: Literal["auto", "always", "never"] = "auto"
     #: The adapters that its runs have, in the order of `adapters.ADAPTERS`.
     adapters: tuple[str, ...] = ()
-    #: What each of them needs, by its name; plain values, secrets among them.
+    #: What each of them needs, by its name; plain values, secrets among them; empty: nothing was said.
     adapter: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     #: Kind of hook (`hooks.KINDS`) -> the functions that are called, in order.
     hooks: Mapping[str, tuple[Named, ...]] = field(default_factory=dict)

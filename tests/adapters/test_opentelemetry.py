@@ -178,7 +178,7 @@ async def test_spans_travel_both_ways(
 )
 def test_host_and_port_say_where_spans_go(plant: Plant, settings: dict[str, Any], address: tuple[str, str]) -> None:
     """Port 4317 is gRPC's, as in FlowerPower's guide."""
-    plant.project(adapter={"opentelemetry": settings})
+    plant.project(adapter={"opentelemetry": {"host": "localhost", **settings}})
 
     assert address == span_export.address_of(plant.config().pipelines["work"].adapter["opentelemetry"])
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fp_events.app.building import adapters_of
+from fp_events.app.adapting import adapters_of
 from fp_events.domain.errors import ConfigError
 
 from .conftest import Plant

@@ -27,16 +27,18 @@ def summaries(ui: HamiltonUi, number: int) -> dict[str, Any]:
     return {one["node_name"]: one["value"] for one in ui.runs[number]["attributes"] if one["name"] == "result_summary"}
 
 
-async def test_a_run_is_told_with_its_nodes(plant: Plant) -> None:
-    """With the user's key, the pipeline's tags, and what its values are."""
+async def test_a_run_is_told_with_its_nodes(plant: Plant, told: Any) -> None:
+    """With the user's key, the pipeline's tags, and what its values are; the log says where it is shown."""
     with hamilton_ui() as (port, ui):
-        tracked(plant, port, api_key="a-key-for-tests")
+        tracked(plant, port, api_key="a-key-for-tests", ui_url="https://ui.example/")
         plant.pipeline(adapter={"hamilton_tracker": {"dag_name": "daily", "tags": {"owner": "data", "priority": 1}}})
 
-        await plant.run(7)
-        flush_all()
+        report = await plant.run(7)
+        ((event, facts),) = told()
 
     ((number, run),) = ui.runs.items()
+    shown = f"https://ui.example/dashboard/project/7/runs/{number}"
+    assert ("run_tracked", report.run_id, shown) == (event, facts["run_id"], facts["url"])
     assert {("me", "a-key-for-tests")} == ui.users
     assert ("GET", "projects/7") in [request[:2] for request in ui.requests]
     assert {"owner": "data", "priority": "1"} == run["tags"]
@@ -118,7 +120,7 @@ async def test_a_certificate_is_checked_unless_it_is_not_to_be(plant: Plant, tmp
             await plant.run(7)
             flush_all()
 
-    ((event, facts),) = told()
+    ((event, facts),) = [line for line in told() if line[0] != "run_tracked"]
     assert 2 == len(ui.runs)
     assert ("adapter_failed", "hamilton_tracker") == (event, facts["adapter"])
     assert "certificate verify failed" in facts["error"]

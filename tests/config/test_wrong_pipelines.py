@@ -108,10 +108,13 @@ CASES: dict[str, tuple[str, str]] = {
         "schedules:\n  interval: 5\n",
         f"{A}:1: schedules: expected a list, got a block of keys; begin each item with '- '",
     ),
-    "adapter": ("adapter: {mlflow: {run_name: x}}\n", f"{A}:1: `adapter` is not available in this version; remove it"),
+    "adapter": (
+        "adapter:\n  mlflow: {run_nme: x}\n",
+        f"{A}:2: unknown key 'adapter.mlflow.run_nme'; did you mean 'run_name'?",
+    ),
     "with_adapter": (
-        "run:\n  with_adapter: {mlflow: true}\n",
-        f"{A}:2: run: `with_adapter` is not available in this version; remove it",
+        "run:\n  with_adapter: {mlflow: 1}\n",
+        f"{A}:2: run.with_adapter.mlflow: expected true or false, got 1",
     ),
     "cache": ("run:\n  cache: 5\n", f"{A}:2: run.cache: expected a block of keys, got 5"),
     "cache.recompute": (
