@@ -175,7 +175,7 @@ def _executor(dag: str, name: str) -> Executor:
 
 def _refuse_import(dag: str, frame: FrameType) -> None:
     """The daemon imports modules to know their tasks: nothing is to run by that."""
-    if frame.f_locals is frame.f_globals and str(frame.f_globals.get("__name__", "")).startswith(_PROJECTS):
+    if registry.is_module(frame) and str(frame.f_globals.get("__name__", "")).startswith(_PROJECTS):
         raise FlowkitError(
             f"DAG '{dag}' runs when its module is imported", mend='put the call under `if __name__ == "__main__":`'
         )

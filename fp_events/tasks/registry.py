@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from inspect import CO_OPTIMIZED
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,9 +28,16 @@ class _Book:
     branches: int = 0
 
 
+def is_module(frame: FrameType) -> bool:
+    """Whether a frame is the top level of a module, of a script or of a notebook's cell."""
+    # Its name is told apart from a class's by the bracket; its variables need not be its globals, since Python 3.12
+    # keeps those of a comprehension beside them.
+    return not frame.f_code.co_flags & CO_OPTIMIZED and frame.f_code.co_name.startswith("<")
+
+
 def enter(task: Task, frame: FrameType) -> bool:
     """Note that `task` was made in `frame`. True where that is a function, which keeps its tasks itself."""
-    if frame.f_locals is not frame.f_globals:
+    if not is_module(frame):
         return True
     _add(task, frame)
     return False
@@ -40,7 +48,7 @@ def shadowed(task: Task, frame: FrameType) -> Task | None:
 
     It is about to be lost, and nobody would hear that two tasks had one name.
     """
-    if frame.f_locals is frame.f_globals:
+    if is_module(frame):
         return None
     from .task import Task
 
@@ -55,7 +63,7 @@ def adopt(tasks: Iterable[Task], branches: int, frame: FrameType) -> None:
 
     `branches`: how many of them the DAG wants to run at a time.
     """
-    if frame.f_locals is not frame.f_globals:
+    if not is_module(frame):
         return
     for task in tasks:
         _add(task, frame)
@@ -75,7 +83,7 @@ def visible(frame: FrameType) -> list[Task]:
 
     With them come all that they wait for.
     """
-    if frame.f_locals is not frame.f_globals:
+    if not is_module(frame):
         own = [task for task in _held(frame.f_locals) if task.local]
         if own:
             return _with_upstream(own)
