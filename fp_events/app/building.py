@@ -71,7 +71,8 @@ def check(config: Config) -> list[Problem]:
         problems.extend(unfilled_names(pipeline))
     enabled = [pipeline for pipeline in config.pipelines.values() if pipeline.enabled]
     names = names_of(config)
-    problems.extend(feedback_loops(enabled, names.result))
+    saving = [_with_savers(plans, pipeline, problems) for pipeline in enabled]
+    problems.extend(feedback_loops(saving, names.result))
     silent = config.events.status == "none"
 
     def told(pipeline: str) -> list[str]:
@@ -85,6 +86,20 @@ def check(config: Config) -> list[Problem]:
     problems.extend(_missing_extras(config, enabled))
     problems.extend(adapter_problems(config, enabled))
     return problems
+
+
+def _with_savers(plans: Catalogue, pipeline: Pipeline, problems: list[Problem]) -> Pipeline:
+    """The pipeline with what its savers publish among its outputs; adds a problem for a topic that is none."""
+    from fp_events.domain.templates import parse_topic
+
+    saved = []
+    for output in plans.saved(pipeline):
+        try:
+            parse_topic(output.topic or "")
+            saved.append(output)
+        except ValueError as error:
+            problems.append(Problem(what=f"@save_to.mqtt: {error}", where=output.where, mend="mend the topic"))
+    return replace(pipeline, outputs=(*pipeline.outputs, *saved)) if saved else pipeline
 
 
 def _missing_extras(config: Config, enabled: Sequence[Pipeline]) -> Iterator[Problem]:

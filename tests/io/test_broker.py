@@ -194,3 +194,26 @@ async def test_a_saver_is_an_output_by_itself(tmp_path: Path) -> None:
 
     assert "succeeded" == run["outcome"]
     assert {("totals", b"3"), ("halves", b"1.5")} == {message[:2] for message in sink.messages}
+
+
+def test_a_saver_that_feeds_its_own_trigger_is_found(tmp_path: Path) -> None:
+    """As an output would be, before anything connects."""
+    files = {
+        **FILES,
+        "conf/pipelines/round.yml": "triggers: [{topic: 'round/{n}', map: {n: payload}}]\n",
+        "pipelines/round.py": "from hamilton.function_modifiers import save_to\n\n\n"
+        "@save_to.mqtt(topic='round/again')\ndef more(n: int) -> int:\n    return n + 1\n",
+    }
+    with Project.load(write_project(tmp_path, files)) as project:
+        [problem] = project.check()
+        assert (
+            "pipelines/round.py:5",
+            "what 'round' publishes from node 'save.more' triggers it again (round/{n})",
+        ) == (
+            problem.where,
+            problem.what,
+        )
+    files["pipelines/round.py"] = files["pipelines/round.py"].replace("round/again", "round/#")
+    with Project.load(write_project(tmp_path, files)) as project:
+        [problem] = project.check()
+    assert "@save_to.mqtt: " in problem.what
