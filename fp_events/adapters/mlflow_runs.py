@@ -191,6 +191,8 @@ class MlflowRuns(base.BasePreGraphExecute, base.BasePostGraphExecute):
 
         if self._settings["tracking_uri"]:
             mlflow.set_tracking_uri(self._settings["tracking_uri"])
+        if self._settings["registry_uri"]:
+            mlflow.set_registry_uri(self._settings["registry_uri"])
         if not self._autologs:
             mlflow.autolog()
             self._autologs = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,43 @@ def test_a_wrong_line_is_one_sentence(
     options = [] if line[0] == "init" else ["--project", str(project(tmp_path / "plant"))]
 
     assert (64, f"error: {sentence}\n") == (main([*line, *options]), capsys.readouterr().err)
+
+
+COUNTED = """
+import os
+import pathlib
+import threading
+
+
+def lookup(n: int) -> int:
+    with pathlib.Path("calls").open("a") as file:
+        file.write("x")
+    return n * n
+
+
+def where(lookup: int) -> list:
+    return [os.getpid(), threading.current_thread() is threading.main_thread()]
+"""
+
+
+def test_one_run_has_its_own_cache_and_executor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--cache true`, `false` or the nodes to compute anew; `--executor` as a word or as JSON."""
+    folder = project(tmp_path / "plant")
+    (folder / "pipelines/my_data_pipeline.py").write_text(COUNTED)
+    monkeypatch.chdir(folder)
+    calls = []
+    for value in ("true", "true", '{"recompute": ["lookup"]}', "false"):
+        line = ["run", "my_data_pipeline", "--inputs", '{"n": 3}', "--final-vars", '["lookup"]', "--cache", value]
+        assert main(line) == 0
+        calls.append(len((folder / "calls").read_text()))
+    capsys.readouterr()
+    places = []
+    for value in ("local", '{"type": "threadpool", "max_workers": 4}', '{"type": "processpool", "max_workers": 1}'):
+        assert main(["run", "my_data_pipeline", "-i", "n=3", "--executor", value, "--json"]) == 0
+        process, on_the_main_thread = yaml.safe_load(capsys.readouterr().out)["where"]
+        places.append((process == os.getpid(), on_the_main_thread))
+
+    assert [1, 1, 2, 3] == calls
+    assert [(True, True), (True, False), (False, True)] == places
