@@ -10,6 +10,7 @@ from typing import Any, Final
 from fp_events.domain.errors import ConfigError, FlowkitError, Problem
 from fp_events.domain.marks import ATTRIBUTE, Marks, NodeCache, OfInputs
 from fp_events.tasks.binding import Binding
+from fp_events.tasks.condition import Condition
 from fp_events.tasks.task import Task
 from fp_events.tasks.wiring import Wiring, wire
 
@@ -76,15 +77,16 @@ def _node(binding: Binding, kinds: Mapping[str, Any], caching: Caching | None, *
     types = dict.fromkeys(binding.upstream, (Any, required))
     types |= {name: (kinds[name], required if needed else optional) for name, needed in binding.inputs.items()}
     kind = binding.hints.get("return", Any)
+    call, function = _callable(binding, caching, may_skip=may_skip)
     return module.Node(
         binding.task.name,
         Any if isinstance(kind, str) else kind,
         doc_string=inspect.getdoc(binding.task.func) or "",
-        callabl=_callable(binding, caching, may_skip=may_skip),
+        callabl=call,
         input_types=types,
         optional_values=_defaults(binding),
         tags={"module": binding.task.__module__},
-        originating_functions=(inspect.unwrap(binding.task.func),),
+        originating_functions=(function,),
     )
 
 
@@ -93,28 +95,30 @@ def _defaults(binding: Binding) -> dict[str, Any]:
     return {name: parameters[name].default for name, needed in binding.inputs.items() if not needed}
 
 
-def _callable(binding: Binding, caching: Caching | None, *, may_skip: bool) -> Any:
-    """What gives the node's value, called with values by task and by input."""
+def _callable(binding: Binding, caching: Caching | None, *, may_skip: bool) -> tuple[Any, Any]:
+    """What gives the node's value, called with values by task and by input; and the function that it comes from."""
     task = binding.task
+    func = inspect.unwrap(task.func)
     if not may_skip and not _is_marked(task):
         renamed = _renamed(binding)
-        return gathering(binding, task.func) if renamed is None else renaming(task.func, renamed)
+        return gathering(binding, task.func) if renamed is None else renaming(task.func, renamed), func
     call = _apart(task)
     # A cache asks what it keeps.
     call.__annotations__ = {"return": binding.hints.get("return", Any)}
-    condition = binding.condition
     marks = Marks(
-        when=None if condition is None else OfInputs(function=condition.holds, names=("args", "kwargs")),
+        when=None if binding.condition is None else _when(binding.condition),
         retry=task.retry,
         timeout=task.timeout,
         cached=task.cached and NodeCache(ttl=task.cached.ttl, key=_key(task)),
     )
-    # The version of a plan is made of them too.
+    # Versions, pictures and `check` look for them there.
     setattr(call, ATTRIBUTE, marks)
     guard = guarded(call, marks, caching)
+    # Only now: what calls it has to see its own two parameters.
+    call.__wrapped__ = func
     made = gathering(binding, lambda *args, **kwargs: guard(args=args, kwargs=kwargs))
     setattr(made, TAKES_SKIPPED, True)
-    return made
+    return made, call
 
 
 def renaming(func: Any, renamed: Mapping[str, str]) -> Any:
@@ -167,6 +171,14 @@ def _apart(task: Task) -> Any:
         return func(*args, **kwargs)
 
     return _named(call, task)
+
+
+def _when(condition: Condition) -> OfInputs:
+    def holds(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        return condition.holds(args, kwargs)
+
+    holds.__name__ = getattr(condition.predicate, "__name__", "")
+    return OfInputs(function=holds, names=("args", "kwargs"))
 
 
 def _named(call: Any, task: Task) -> Any:

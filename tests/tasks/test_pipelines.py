@@ -334,6 +334,27 @@ def test_wrong_modules_are_refused(project: Project, source: str, says: str) -> 
     assert [says] == [str(problem) for problem in project.catalogue.check(project.pipeline(source))]
 
 
+def test_what_stands_around_a_task_is_shown_and_checked(project: Project) -> None:
+    """As of any marked function: in pictures, and where it would hold up the daemon's loop."""
+    source = """
+def is_high(n):
+    return n > 10
+@task(when=is_high, retries=2, timeout="5s")
+def guarded(n):
+    return n
+@task(timeout="5s")
+async def awaited(n):
+    return n
+"""
+    pipeline = project.pipeline(source, executor=ExecutorSpec(type="local"))
+
+    marks = {node.name: node.marks for node in project.catalogue.nodes(pipeline) if not node.is_input}
+    assert {"guarded": ("when is_high", "retry 3", "timeout 5s"), "awaited": ("timeout 5s",)} == marks
+    (problem,) = project.catalogue.check(pipeline)
+    assert "@timeout of 'guarded', which is not async, would wait on the daemon's own loop" == problem.what
+    assert ("pipelines/work.py:6", True) == (problem.where, problem.warning)
+
+
 def test_a_configuration_key_replaces_a_task(project: Project) -> None:
     """As it replaces a function."""
     assert {"load": 9} == project.plan(CHAIN, config={"transform": [4, 5]}, final_vars=("load",)).execute({})
