@@ -10,6 +10,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from fp_events.domain.errors import ConfigError, Problem
+from fp_events.domain.marks import marks_of
 from fp_events.tasks.registry import branches_of, tasks_of
 from fp_events.tasks.task import Task
 
@@ -35,6 +36,8 @@ class Graph:
     #: Nodes that come from functions with marks, and those of them that a condition may skip.
     marked: frozenset[str] = frozenset()
     conditional: frozenset[str] = frozenset()
+    #: Functions with marks that no node comes from, such as helpers.
+    idle: tuple[Any, ...] = ()
     #: Independent nodes that the module's DAG wants to run at a time.
     branches: int = 0
 
@@ -75,6 +78,7 @@ class _Resolved:
     replaced: dict[str, str] = field(default_factory=dict)
     marked: set[str] = field(default_factory=set)
     conditional: set[str] = field(default_factory=set)
+    guarded: list[Any] = field(default_factory=list)
 
 
 def build(
@@ -106,6 +110,7 @@ def build(
         replaced=found.replaced,
         marked=frozenset(found.marked),
         conditional=frozenset(found.conditional),
+        idle=_idle(generation, module, found.guarded),
         branches=branches_of(vars(module)),
     )
     _refuse_cycles(graph)
@@ -129,6 +134,7 @@ def _resolve(generation: Generation, module: ModuleType, config: dict[str, Any],
             if function.__name__ == "<lambda>":
                 raise ValueError("it is a lambda, and a node needs type hints")
             ready = prepared(function, caching)
+            found.guarded += ready.marked
             with silenced("hamilton.function_modifiers.base"):
                 resolved = hamilton("function_modifiers.base").resolve_nodes(ready.function, config)
             made = [placed(node, generation.places) for node in resolved]
@@ -154,9 +160,7 @@ def _resolve(generation: Generation, module: ModuleType, config: dict[str, Any],
     return found
 
 
-def _tasks(
-    generation: Generation, tasks: Sequence[Task], config: dict[str, Any], caching: Caching | None
-) -> _Resolved:
+def _tasks(generation: Generation, tasks: Sequence[Task], config: dict[str, Any], caching: Caching | None) -> _Resolved:
     """The tasks of a module that has any; its functions are theirs to call, and no nodes."""
 
     def where(task: Task) -> str:
@@ -164,6 +168,21 @@ def _tasks(
 
     made = task_nodes(tasks, config, caching, where=where, name_type=type_name)
     return _Resolved(nodes=made.nodes, replaced=made.replaced, marked=made.marked, conditional=made.conditional)
+
+
+def _idle(generation: Generation, module: ModuleType, guarded: Sequence[Any]) -> tuple[Any, ...]:
+    """Functions with marks that no node comes from: whoever calls one calls the function itself."""
+    if tasks_of(vars(module)):
+        return ()
+    known = set(map(id, guarded))
+    return tuple(
+        value
+        for value in vars(module).values()
+        if inspect.isfunction(value)
+        and marks_of(value) is not None
+        and id(value) not in known
+        and generation.contains(value.__module__)
+    )
 
 
 def _unresolved(name: str, function: FunctionType, error: Exception, where: str) -> Problem:

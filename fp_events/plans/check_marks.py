@@ -1,4 +1,4 @@
-"""What is wrong with a plan's marks where it is to run."""
+"""Marks that do not do what they say where they stand."""
 
 from __future__ import annotations
 
@@ -9,13 +9,24 @@ from fp_events.domain.errors import Problem
 from fp_events.domain.marks import marks_of
 from fp_events.domain.pipeline import Pipeline
 
+from .building import where_of
 from .selection import Selection
 
 
 def check_marks(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
-    """Marks that make ordinary functions wait on the daemon's own loop, which then does nothing else."""
-    if pipeline.executor is None or pipeline.executor.type != "local":
-        return
+    """Marks of helpers, which are never at work, and those that wait on the daemon's own loop."""
+    for function in selection.graph.idle:
+        yield Problem(
+            what=f"'{function.__name__}' has marks and is no node: whoever calls it calls the function without them",
+            where=where_of(selection.graph.generation, (function,)),
+            mend="mark the function that calls it, or make it a node",
+            warning=True,
+        )
+    if pipeline.executor is not None and pipeline.executor.type == "local":
+        yield from _waiting(selection)
+
+
+def _waiting(selection: Selection) -> Iterator[Problem]:
     told: set[str] = set()
     for name in selection.order:
         for function in selection.graph.nodes[name].originating_functions or ():

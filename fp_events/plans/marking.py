@@ -14,7 +14,7 @@ from types import FunctionType
 from typing import Any
 
 from fp_events.domain.errors import ConfigError
-from fp_events.domain.marks import marks_of
+from fp_events.domain.marks import Marks, marks_of
 
 from .guards import Caching, guarded
 from .hamilton_api import hamilton
@@ -28,40 +28,45 @@ class Prepared:
     """A function to make nodes of."""
 
     function: Any
-    #: It, or a function inside its decorators, has marks; and has a condition among them.
-    is_marked: bool = False
-    may_skip: bool = False
+    #: Functions with marks: it, and those inside its decorators.
+    marked: tuple[Any, ...] = ()
+
+    @property
+    def is_marked(self) -> bool:
+        """Some of what it calls has marks."""
+        return bool(self.marked)
+
+    @property
+    def may_skip(self) -> bool:
+        """A condition is among them."""
+        return any(marks is not None and marks.when is not None for marks in map(marks_of, self.marked))
 
 
 def prepared(function: FunctionType, caching: Caching | None) -> Prepared:
     """`function` with guards wherever there are marks. Raises ConfigError for marks that cannot work."""
     marks = marks_of(function)
     made: Any = function
+    marked: list[Any] = []
     if marks is not None:
-        _refuse(function)
+        _refuse(function, marks)
         made = guarded(function, marks, caching)
-    is_marked = marks is not None
-    may_skip = marks is not None and marks.when is not None
+        marked.append(function)
     for step in _STEPS:
         decorators = getattr(function, step, None)
         if not isinstance(decorators, list):
             continue
         renewed = [_renewed(decorator, caching) for decorator in decorators]
-        if marks is not None:
-            renewed = [(_around_replacement(each[0], function, caching), *each[1:]) for each in renewed]
-        elif all(new is old for (new, *_), old in zip(renewed, decorators, strict=True)):
+        inner = [each for item in renewed for each in item.marked]
+        if marks is None and not inner:
             continue
         if made is function:
             made = _twin(function)
-        setattr(made, step, [decorator for decorator, *_ in renewed])
-        is_marked = is_marked or any(each[1] for each in renewed)
-        may_skip = may_skip or any(each[2] for each in renewed)
-    return Prepared(made, is_marked, may_skip)
+        marked += inner
+        setattr(made, step, [_around_replacement(item.function, function, caching) for item in renewed])
+    return Prepared(made, tuple(marked))
 
 
-def _refuse(function: FunctionType) -> None:
-    marks = marks_of(function)
-    assert marks is not None
+def _refuse(function: FunctionType, marks: Marks) -> None:
     if inspect.isgeneratorfunction(function) and (marks.retry or marks.timeout or marks.cached):
         raise ConfigError(
             f"'{function.__name__}' yields its values one by one, and its marks would end before the first of them",
@@ -83,23 +88,23 @@ def _twin(function: FunctionType) -> FunctionType:
     return twin
 
 
-def _renewed(decorator: Any, caching: Caching | None) -> tuple[Any, bool, bool]:
+def _renewed(decorator: Any, caching: Caching | None) -> Prepared:
     """A decorator whose functions have their guards; the decorator itself where none needs one."""
-    is_marked = may_skip = False
     new = decorator
+    marked: list[Any] = []
     for attribute in ("subdag_functions", "load_from", "transforms"):
         inner = vars(decorator).get(attribute) if hasattr(decorator, "__dict__") else None
         if not isinstance(inner, list | tuple):
             continue
         changed = [_inside(item, caching) for item in _functions(inner)]
-        if not any(each.is_marked for each in changed):
+        found = [function for each in changed for function in each.marked]
+        if not found:
             continue
         if new is decorator:
             new = copy.copy(decorator)
         setattr(new, attribute, type(inner)(each.function for each in changed))
-        is_marked = True
-        may_skip = may_skip or any(each.may_skip for each in changed)
-    return new, is_marked, may_skip
+        marked += found
+    return Prepared(new, tuple(marked))
 
 
 def _functions(items: Sequence[Any]) -> list[Any]:
@@ -125,15 +130,14 @@ def _inside(item: Any, caching: Caching | None) -> Prepared:
         return Prepared(item)
     step = copy.copy(item)
     step.fn = inner.function
-    return Prepared(step, inner.is_marked, inner.may_skip)
+    return Prepared(step, inner.marked)
 
 
 def _around_replacement(decorator: Any, function: FunctionType, caching: Caching | None) -> Any:
     """`@does` never calls the function that it stands above: the guard goes around what is called instead."""
-    if type(decorator).__name__ != "does":
-        return decorator
     marks = marks_of(function)
-    assert marks is not None
+    if type(decorator).__name__ != "does" or marks is None:
+        return decorator
     new = copy.copy(decorator)
 
     def generate_nodes(fn: Any, config: Any) -> list[Any]:

@@ -502,6 +502,32 @@ def test_waiting_on_the_loop_is_warned_of(project: Project) -> None:
     assert [] == project.catalogue.check(threads)
 
 
+def test_marks_of_a_helper_are_warned_of(project: Project) -> None:
+    """They stand above what no node comes from, and its callers call the function itself; steps of a pipe are nodes."""
+    source = """
+        from fp_events import retry, when
+        from hamilton.function_modifiers import pipe_input, step
+
+        @retry(3)
+        def _fetched(v: float) -> float:
+            return v
+
+        @when(lambda v: v > 0)
+        def _step(v: float) -> float:
+            return v
+
+        @pipe_input(step(_step))
+        def answer(v: float) -> float:
+            return _fetched(v)
+    """
+
+    (problem,) = project.catalogue.check(project.pipeline(source))
+
+    assert problem.warning
+    assert "pipelines/work.py:5" == problem.where
+    assert "'_fetched' has marks and is no node: whoever calls it calls the function without them" == problem.what
+
+
 def test_marks_are_part_of_the_version(project: Project) -> None:
     """Another predicate or number of attempts is another version; another comment is not."""
     source = """
