@@ -27,6 +27,7 @@ _RECORDS = {
     "before_node": "NodeCall",
     "after_node": "NodeCall",
 }
+_NAMED = "name a function as module:function, the module below the project's folder"
 _Parameter = inspect.Parameter
 _GATHERING = (_Parameter.VAR_POSITIONAL, _Parameter.VAR_KEYWORD)
 
@@ -95,7 +96,7 @@ class _Reading:
         given = {**self._pipeline.params, **self._pipeline.inputs}
         problem = _missing(signature, given) if signature is not None else ""
         if problem:
-            self._refuse(f"{label} {problem}", named, call)
+            self._refuse(f"{label} {problem}", named, call, mend="give it there, or a default")
             return None
         arguments = {each: given[each] for each in parameters if each in given}
         return Resource(
@@ -118,11 +119,13 @@ class _Reading:
             if all(problem.where.rpartition(":")[2].isdigit() for problem in error.problems):
                 self.problems += error.problems
             else:
-                self._refuse(f"{label} cannot be imported: {error.what}", named, mend=error.mend)
+                stem = module_name.removeprefix("hooks.")
+                mend = _NAMED if stem == module_name else f"`fp-events new --hook {stem}` makes one"
+                self._refuse(f"{label} cannot be imported: {error.what}", named, mend=mend)
             return None
         except Exception as error:  # noqa: BLE001 - modules raise anything
             what = f"{label} cannot be imported ({type(error).__name__}: {error})"
-            self._refuse(what, named, mend="name a function as module:function, the module below the project's folder")
+            self._refuse(what, named, mend=_NAMED)
             return None
         found = getattr(module, name, None)
         if callable(found):
@@ -152,7 +155,7 @@ def _one_record(kind: str, call: Callable[..., Any]) -> str:
         try:
             signature.bind(None)
         except TypeError:
-            return f"is called with one argument, a {_RECORDS[kind]}, and takes {_shown(signature)}"
+            return f"is called with one argument ({_RECORDS[kind]}), and takes {_shown(signature)}"
     return ""
 
 

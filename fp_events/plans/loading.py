@@ -121,7 +121,11 @@ class Generation:
         path = self.root / top
         if path.with_suffix(".py").is_file() or (path / "__init__.py").is_file():
             return True
-        return path.is_dir() and any(path.glob("*.py")) and importlib.util.find_spec(top) is None
+        if not path.is_dir() or not any(path.glob("*.py")):
+            return False
+        # Where the project's folder is on the import path, Python finds the same files.
+        installed = importlib.util.find_spec(top)
+        return installed is None or path in map(Path, installed.submodule_search_locations or ())
 
     def spec(self, fullname: str) -> ModuleSpec | None:
         """How the import system is to load one of this generation's modules."""

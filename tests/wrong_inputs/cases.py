@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from . import brokers, commands, configuration, ledgers, live, pipelines
+from . import brokers, commands, configuration, hooks, ledgers, live, pipelines
 from .case import Case
 
 #: Section of the documentation -> commands, each in a project of its own.
 SECTIONS: Mapping[str, Sequence[Case]] = {
     "Configuration": configuration.CASES,
     "Pipelines": pipelines.CASES,
+    "Hooks and resources": hooks.CASES,
     "The command line": commands.CASES,
     "The broker": brokers.CASES,
     "The ledger": ledgers.CASES,

@@ -66,7 +66,7 @@ CASES = (
     _project(
         "FlowerPower's `job_queue`",
         "name: plant\njob_queue:\n  type: rq\n",
-        "error: conf/project.yml:2: FlowerPower's job queue is replaced by the daemon's ledger; remove the `job_queue` block",
+        "error: conf/project.yml:2: FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate`, or remove the block",
     ),
     _project(
         "`control.allow` with a pipeline that is not there",
@@ -132,10 +132,11 @@ CASES = (
         "run:\n  timeout: 10 minutes\n",
         "error: conf/pipelines/alerts.yml:10: run.timeout: expected a duration such as 30s, got '10 minutes'",
     ),
-    _pipeline(
-        "a key that is not built yet",
-        "resources:\n  db: hooks.pools:open\n",
-        "error: conf/pipelines/alerts.yml:9: `resources` is not available in this version; remove it",
+    Case(
+        wrong="a key that is not built yet",
+        files={A: ALERTS_YML.replace("    map:", "    filter: payload.value > 0\n    map:")},
+        says="error: conf/pipelines/alerts.yml:3: triggers[0]: `filter` is not available in this version; remove it",
+        code=78,
     ),
     _pipeline(
         "a minute that no hour has",
