@@ -37,6 +37,7 @@ from fp_events.runtime.router import Router
 from fp_events.runtime.service import Service
 
 from .building import check, folder_of, make_ledger, names_of
+from .caching import CACHES
 from .interpreter import settle
 from .watching import fingerprint
 from .workshop import Workshop
@@ -206,6 +207,7 @@ def _options(
         read_schedules=partial(_schedules, config),
         reload=workshop.read,
         watch=partial(fingerprint, config.local_path(".")) if watch else None,
+        cache=CACHES.counts,
         tick=runlog.flush,
         log=log,
         fail_fast=fail_fast,

@@ -96,6 +96,8 @@ class ServiceOptions:
     reload: Callable[[], Project] | None = None
     #: A value that changes when files of the project do; None: they are not watched.
     watch: Callable[[], object] | None = None
+    #: Pipeline -> what happened how often to kept values of its nodes, in this process.
+    cache: Callable[[], Mapping[str, Mapping[str, int]]] = dict
     #: Called about once a second.
     tick: Callable[[], None] = lambda: None
     log: Log

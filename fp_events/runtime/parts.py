@@ -122,7 +122,18 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
     received_ids = StoredIds(committer, opened)
     transport = o.transport(router, routers.stale(opened, router), connection_changed, received_ids)
     unsaved = Unsaved(transport, teller.publication_refused)
-    publisher = Publisher(o.ledger, committer, transport, limits=o.limits, on_refused=teller.publication_refused)
+
+    def results_wait(behind: bool) -> None:
+        runner.hold_back(behind)
+
+    publisher = Publisher(
+        o.ledger,
+        committer,
+        transport,
+        limits=o.limits,
+        on_refused=teller.publication_refused,
+        on_behind=results_wait,
+    )
     callbacks = Callbacks(o.hooks, teller.callback_failed)
     timers = Timers()
     runner = _runner(o, committer, publisher, unsaved, callbacks, timers)
@@ -171,8 +182,10 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
     )
     board.add("control", lambda: {"mqtt": o.control is not None, "answered": door.answered, "refused": door.refused})
     board.add("schedules", scheduler.shown)
+    board.add("other_executors", placing.shown)
     board.add("reload", reloader.shown)
     board.add("hooks", callbacks.shown)
+    board.add("cache", o.cache)
     loop, writer = LoopPulse(board.activity), WriterPulse(o.ledger)
     board.add("loop", loop.shown)
     board.add("ledger_writer", writer.shown)
