@@ -275,6 +275,9 @@ class ClusterExecutor:
 
     def _outcomes(self, job: ClusterJob, data: bytes) -> None:
         items, job.items = job.items, []
+        if not items:
+            # Given up before.
+            return
         for item, body in zip(items, msgpack.unpackb(data), strict=True):
             attempt = item.attempt
             try:

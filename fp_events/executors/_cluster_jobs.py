@@ -7,7 +7,7 @@ from time import monotonic
 from fp_events.domain.run import Attempt, AttemptResult, Ended, Failure
 
 from ._alarm import NEVER
-from ._bridge import DIED, ERROR
+from ._bridge import DIED, ERROR, STOPPED
 from ._results import cancelled, ended_with, timed_out
 
 #: Seconds that a job of several attempts, which were to take milliseconds, may take longer than one may.
@@ -83,11 +83,11 @@ class ClusterJob:
         if self.stopping and not shared and self._is_overdue(item):
             return timed_out(attempt, elapsed=elapsed)
         item.alone = True
-        if self.stopping:
+        if self.stopping or how == STOPPED:
             return None
         if how == DIED and self.began != NEVER and not shared:
             return _crashed(attempt, f"its worker died in the middle of run {attempt.run_id}: {text}", elapsed)
-        item.losses += 1
+        item.losses += how == DIED or self.began != NEVER
         if item.losses >= _LOST_OFTEN:
             return _crashed(attempt, f"{item.losses} times its worker was lost: {text}", elapsed)
         return None

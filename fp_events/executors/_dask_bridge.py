@@ -16,7 +16,7 @@ from ._bridge import DIED, DONE, ERROR, STOPPED, Cluster, Tell, one_line
 from ._remote_task import RemoteTask, Source
 
 #: Seconds that a scheduler may take to answer at the start.
-_START = 15.0
+_START = 5.0
 #: Seconds that a worker waits at the most for the word that a job begins to be on its way.
 _TOLD = 1.0
 
@@ -93,11 +93,16 @@ class _Dask:
         self._stopped: set[int] = set()
         #: The last cancellation on its way.
         self._cancelling: asyncio.Future[Any] | None = None
+        #: The connection was lost.
+        self._lost = False
         #: Processes of workers of ours that were killed for the sake of a job.
         self._killed: set[int] = set()
         client.subscribe_topic(self._topic, self._event)
 
     def run(self, job: int, data: bytes) -> None:
+        if self._client.status != "running":
+            self._lost = True
+            return
         future = self._client.submit(
             task, self._source, data, self._topic, job, **self._options, key=f"{self._topic}-{job}", pure=False
         )
@@ -130,15 +135,17 @@ class _Dask:
             self.stop(job)
 
     async def _follow(self, job: int, future: Any) -> None:
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
 
         how, text = DONE, ""
         try:
             self._tell(["outcomes", job, await future])
         except KilledWorker as error:
             how, text = DIED, one_line(error)
-        except asyncio.CancelledError as error:
+        except (asyncio.CancelledError, CancelledError) as error:
             if self._client.status != "running":
+                # It may connect again by itself, and then knows nothing of what was there.
+                self._lost = True
                 return
             how, text = STOPPED, one_line(error)
         except Exception as error:  # noqa: BLE001 - what the function raised: this package is missing there
@@ -151,13 +158,13 @@ class _Dask:
         self._tell(["ended", job, how, text])
 
     async def slots(self) -> int:
-        if self._client.status != "running":
+        if self._lost or self._client.status != "running":
             raise ConnectionError("the connection to the scheduler is lost")
         return sum((await self._client.nthreads()).values())
 
     async def close(self) -> None:
         for _, waiter in self._jobs.values():
             waiter.cancel()
-        await self._client.close()
+        await self._client.close(timeout=1.0)
         if self._cluster is not None:
             await self._cluster.close()

@@ -73,7 +73,6 @@ class RqExecutor:
         self._idle = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._workers = 0
-        self._chunk = 1
         self._lost = 0
         self._problem = ""
         #: Monotonic time from which on a missing lease says something: one lease after Redis came back.
@@ -88,8 +87,8 @@ class RqExecutor:
 
     @property
     def capacity(self) -> int:
-        """Attempts that are usefully handed over at a time: four jobs per worker."""
-        return self._limit or max(_FEW, _AHEAD * self._workers) * self._chunk
+        """Attempts that are usefully handed over at a time; what Redis is not to have yet waits here."""
+        return self._limit or 1 << 30
 
     async def start(self) -> None:
         """Connect; raises ExecutorUnavailable where Redis does not answer."""
@@ -278,7 +277,6 @@ class RqExecutor:
         job.began = monotonic()
         pipeline = attempt.plan.pipeline
         self._pace.record(pipeline, result.duration)
-        self._chunk = self._chunk_of(pipeline)
         self._end(item, cancelled(attempt, elapsed=result.duration) if item.cancelled else result)
 
     def _job_ended(self, job: RqJob, body: bytes) -> None:

@@ -35,8 +35,8 @@ class Placing:
         """`collect`: takes what an executor returns, for ever."""
         self._places = places
         self._collect = collect
-        #: Those that no pipeline has, by identity.
-        self._known: dict[int, Executor] = {}
+        #: Those that no pipeline has, and what was asked for first, by identity.
+        self._known: dict[int, tuple[Executor, str]] = {}
         self._new: asyncio.Queue[Executor] = asyncio.Queue()
 
     def submit(self, lane: Lane, asked: str, attempt: Attempt) -> None:
@@ -46,10 +46,14 @@ class Placing:
             return
         executor, is_shared = self._places.executor(lane.pipeline.name, asked)
         if not is_shared and id(executor) not in self._known:
-            self._known[id(executor)] = executor
+            self._known[id(executor)] = executor, asked
             self._new.put_nowait(executor)
         lane.also(executor)
         executor.submit([attempt])
+
+    def shown(self) -> dict[str, dict[str, int]]:
+        """What `status` shows."""
+        return {asked: dict(executor.status()) for executor, asked in self._known.values()}
 
     async def run(self) -> None:
         """Collect; runs for ever."""
@@ -60,5 +64,5 @@ class Placing:
                     tasks.start_soon(self._collect, executor, name="collect from another executor")
         finally:
             with anyio.CancelScope(shield=True):
-                for executor in self._known.values():
+                for executor, _ in self._known.values():
                     await executor.close(0.0)
