@@ -70,6 +70,11 @@ def setting(default: Any, meaning: str, *, shown: str = "", secret: bool = False
     return Field(default, description=meaning, json_schema_extra=extra, repr=not secret)
 
 
+def of_flowerpower(*names: str) -> dict[str, str]:
+    """The answer for keys that FlowerPower's files have under these names, and ours under others."""
+    return {name: f"`{name}` is a key of FlowerPower; try `fp-events migrate`" for name in names}
+
+
 def not_available(*names: str) -> dict[str, str]:
     """The answer for keys whose feature does not exist yet."""
     return {name: f"`{name}` is not available in this version; remove it" for name in names}

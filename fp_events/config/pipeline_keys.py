@@ -8,7 +8,7 @@ from fp_events.domain import mapping, templates, topics
 
 from .adapter_keys import AdapterSettings
 from .hook_keys import FUNCTION, HookSettings
-from .keys import Block, Settings, not_available, setting
+from .keys import Block, Settings, not_available, of_flowerpower, setting
 from .kinds import ANYTHING, FLAG, checked, duration, one_of, whole
 from .run_keys import NAME, RunSettings
 from .schedule_keys import ScheduleSettings
@@ -86,6 +86,8 @@ class OutputSettings(Block):
 
 class PipelineSettings(Settings):
     """One pipeline."""
+
+    unavailable = of_flowerpower("tracker", "func")
 
     enabled: Annotated[bool, FLAG] = setting(True, "Whether the daemon runs it.")
     triggers: tuple[TriggerSettings, ...] = setting((), "Which messages run it.", shown="none")

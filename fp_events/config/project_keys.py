@@ -12,7 +12,7 @@ from fp_events.domain.topics import validate_topic
 
 from .adapter_keys import AdapterSettings
 from .hook_keys import FUNCTION, HookSettings
-from .keys import Block, Settings, setting
+from .keys import Block, Settings, of_flowerpower, setting
 from .kinds import FLAG, SIZE, TEXT, checked, duration, matching, one_of, refuse, secret, whole
 from .run_keys import LEVEL, NAME, RunDefaults
 from .urls import check_ledger_url, check_mqtt_url, ledger_file
@@ -237,7 +237,8 @@ class ProjectSettings(Settings):
     """The project as a whole."""
 
     unavailable: ClassVar = {
-        "job_queue": "FlowerPower's job queue is replaced by the daemon's ledger; remove the `job_queue` block",
+        **of_flowerpower("worker", "scheduler", "tracker", "open_telemetry", "hooks_dir"),
+        "job_queue": "FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate`, or remove it",
         "pipelines": "a pipeline's settings belong in conf/pipelines/<name>.yml, not under `pipelines`",
     }
 

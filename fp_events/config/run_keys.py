@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from .adapter_keys import WithAdapterSettings
 from .cache_keys import CacheSettings
 from .hook_keys import FUNCTION
-from .keys import Block, setting
+from .keys import Block, of_flowerpower, setting
 from .kinds import ANYTHING, TEXT, Kind, checked, duration, matching, number, one_of, whole
 from .urls import check_redis_url
 
@@ -68,10 +68,16 @@ class ExecutorSettings(ExecutorChoice):
     queue: Annotated[str, _QUEUE] = setting("fp-events", "`rq`: RQ's queue, one for each project.")
 
 
+_OF_FLOWERPOWER = of_flowerpower(
+    "retry", "with_tracker", "with_opentelemetry", "with_progressbar", "async_driver", "additional_modules", "reload"
+)
+
+
 class RunDefaults(Block):
     """How runs are executed and tried again."""
 
     unavailable: ClassVar = {
+        **_OF_FLOWERPOWER,
         "inputs": "`inputs` belongs to one pipeline, in conf/pipelines/<name>.yml",
         "final_vars": "`final_vars` belongs to one pipeline, in conf/pipelines/<name>.yml",
     }
@@ -116,7 +122,7 @@ class RunDefaults(Block):
 class RunSettings(RunDefaults):
     """The same, with what belongs to one pipeline only."""
 
-    unavailable: ClassVar = {}
+    unavailable: ClassVar = _OF_FLOWERPOWER
 
     inputs: dict[Annotated[str, NAME], Annotated[Any, ANYTHING]] = setting(
         {}, "Defaults for inputs; a trigger's `map` wins over them, they win over `params`."

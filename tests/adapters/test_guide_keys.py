@@ -60,6 +60,6 @@ async def test_models_are_registered_where_the_registry_is(plant: Plant) -> None
     try:
         report = await plant.run(7)
     finally:
-        mlflow.set_registry_uri(None)
+        mlflow.set_registry_uri("")
 
     assert {"where": registry} == report.values

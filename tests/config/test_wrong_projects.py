@@ -19,7 +19,7 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "job queue": (
         "job_queue: {type: rq}\n",
-        f"{P}:1: FlowerPower's job queue is replaced by the daemon's ledger; remove the `job_queue` block",
+        f"{P}:1: FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate`, or remove it",
     ),
     "http": ("http: {listen: 8080}\n", f"{P}:1: `http` is not available in this version; remove it"),
     "probes": (
