@@ -23,6 +23,7 @@ _MOST: Final = 20_000
 GRACE: Final = 5.0
 
 _senders: WeakSet[Sender] = WeakSet()
+_others: list[Callable[[float], None]] = []
 _starting = threading.Lock()
 
 
@@ -96,9 +97,14 @@ class Sender:
                     self._changed.notify_all()
 
 
+def at_flush(flush: Callable[[float], None]) -> None:
+    """Have `flush` called where what waits in this process is to go out, with the seconds that it may take."""
+    _others.append(flush)
+
+
 @atexit.register
 def flush_all() -> None:
     """Let all that waits in this process go out, within the time that one of them has."""
     until = monotonic() + GRACE
-    for sender in list(_senders):
-        sender.flush(max(0.0, until - monotonic()))
+    for flush in (*(sender.flush for sender in list(_senders)), *_others):
+        flush(max(0.0, until - monotonic()))

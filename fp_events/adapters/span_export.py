@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from opentelemetry.sdk.resources import Resource
@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from fp_events.domain.closing import at_end_of_process
 
-from .sender import GRACE
+from .sender import GRACE, at_flush
 from .trouble import Trouble
 
 #: By convention gRPC's and HTTP's.
@@ -46,8 +46,8 @@ def provider_to(settings: Mapping[str, Any], trouble: Trouble) -> TracerProvider
         if key not in _providers:
             provider = _providers[key] = _provider(protocol, endpoint, settings, trouble)
             # Workers end without Python's own clean-up.
-            at_end_of_process(lambda: _flush(provider))
-            atexit.register(_flush, provider)
+            at_end_of_process(lambda: _flush(provider, GRACE))
+            at_flush(partial(_flush, provider))
         return _providers[key]
 
 
@@ -118,9 +118,9 @@ def _exporter(protocol: str, endpoint: str) -> SpanExporter:
     return HttpExporter(endpoint=endpoint, timeout=_TIMEOUT)
 
 
-def _flush(provider: TracerProvider) -> None:
-    """Send what waits, within the time that the end of a process has."""
+def _flush(provider: TracerProvider, limit: float) -> None:
+    """Send what waits, in at most `limit` seconds."""
     # In a thread: an exporter that is trying again does not look at the limit.
-    flushing = threading.Thread(target=provider.force_flush, args=(int(GRACE * 1000),), daemon=True)
+    flushing = threading.Thread(target=provider.force_flush, args=(int(limit * 1000),), daemon=True)
     flushing.start()
-    flushing.join(GRACE)
+    flushing.join(limit)

@@ -28,7 +28,7 @@ from fp_events.runtime.failures import failure_of, line_of
 from fp_events.runtime.overrides import with_cache
 from fp_events.runtime.resources import Pool
 
-from .adapting import check_adapters
+from .adapting import check_adapters, flush
 from .building import catalogue, handler_loader, make_executor, pipeline_of, spec_of
 from .hooking import after_commit
 from .link import publish
@@ -203,12 +203,13 @@ class Calls:
             await self.close()
 
     async def close(self) -> None:
-        """Stop the executors, close resources; what runs is cancelled."""
+        """Stop the executors, close resources, let adapters tell what waits; what runs is cancelled."""
         stations, self._stations = list(self._stations.values()), {}
         for station in stations:
             await station.close()
         self._callbacks.close()
         await self._pool.close()
+        await asyncio.to_thread(flush)
 
     def _ref(self, call: Call, pipeline: Pipeline, spec: ExecutorSpec, run_id: str) -> PlanRef:
         if not call.adapters:

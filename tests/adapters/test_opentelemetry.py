@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from fp_events.adapters import span_export
+from fp_events.adapters.sender import flush_all
 from fp_events.app.calling import Call
 from fp_events.domain.pipeline import ExecutorSpec
 
@@ -19,12 +20,6 @@ from .conftest import Plant, attempt
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 ON = {"with_adapter": {"opentelemetry": True}}
-
-
-def sent() -> None:
-    """Have what waits sent."""
-    for provider in span_export._providers.values():
-        provider.force_flush()
 
 
 def tree(spans: Spans) -> dict[str, str]:
@@ -40,7 +35,7 @@ async def test_a_run_and_its_nodes_are_spans(plant: Plant) -> None:
         plant.pipeline(run=ON)
 
         report = await plant.run(7)
-        sent()
+        flush_all()
 
     assert {"work": "", "doubled": "work", "report": "work", "text": "work"} == tree(spans)
     (run,) = spans.named("work")
@@ -61,7 +56,7 @@ async def test_a_run_belongs_to_the_trace_of_its_message(plant: Plant) -> None:
         )
 
         result = plant.handler().handle(attempt({"n": 1}, traceparent=PARENT))
-        sent()
+        flush_all()
 
     (run,) = spans.named("work")
     assert (TRACE, "b7ad6b7169203331") == (run.trace_id.hex(), run.parent_span_id.hex())
@@ -81,7 +76,7 @@ async def test_a_message_without_a_trace_begins_one(plant: Plant) -> None:
 
         (traced,) = plant.handler().handle(attempt({"n": 1})).publications
         (plain,) = plant.handler("plain").handle(attempt({"n": 1})).publications
-        sent()
+        flush_all()
 
     (run,) = spans.named("work")
     carried = traced.properties.user_value("traceparent") or ""
@@ -96,7 +91,7 @@ async def test_a_failed_node_has_its_exception(plant: Plant) -> None:
         plant.pipeline(run=ON)
 
         await plant.run(3, max_retries=1, retry_delay=0.0)
-        sent()
+        flush_all()
 
     failed = spans.named("work") + spans.named("report")
     assert [Status.STATUS_CODE_ERROR] * 4 == [span.status.code for span in failed]
@@ -139,7 +134,7 @@ async def test_a_hundred_runs_at_once_do_not_mix(plant: Plant, code: str, execut
 
         calls = [Call(pipeline="work", inputs={"n": n}, executor=executor) for n in range(100)]
         reports = await plant.runs(*calls)
-        sent()
+        flush_all()
 
     runs = {attributes(span)["fp_events.run_id"]: span for span in spans.named("work")}
     lefts = {span.span_id.hex(): span for span in spans.named("left")}
@@ -189,7 +184,7 @@ async def test_a_collector_that_is_away_fails_no_run(plant: Plant, told: Any) ->
     plant.pipeline(run=ON)
 
     report = await plant.run(7)
-    sent()
+    flush_all()
 
     ((event, facts),) = told()
     assert "succeeded" == report.outcome.value
