@@ -66,7 +66,7 @@ CASES = (
     _project(
         "FlowerPower's `job_queue`",
         "name: plant\njob_queue:\n  type: rq\n",
-        "error: conf/project.yml:2: FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate`, or remove the block",
+        "error: conf/project.yml:2: FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate`, or remove it",
     ),
     _project(
         "`control.allow` with a pipeline that is not there",
