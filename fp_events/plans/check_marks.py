@@ -14,7 +14,7 @@ from .selection import Selection
 
 
 def check_marks(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
-    """Marks of helpers, which are never at work, and those that wait on the daemon's own loop."""
+    """Marks of helpers and of a cache that is off, which are not at work, and those that wait on the daemon's loop."""
     for function in selection.graph.idle:
         yield Problem(
             what=f"'{function.__name__}' has marks and is no node: whoever calls it calls the function without them",
@@ -24,6 +24,23 @@ def check_marks(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
         )
     if pipeline.executor is not None and pipeline.executor.type == "local":
         yield from _waiting(selection)
+    if pipeline.cache.enabled is False:
+        yield from _unkept(pipeline, selection)
+
+
+def _unkept(pipeline: Pipeline, selection: Selection) -> Iterator[Problem]:
+    told: set[str] = set()
+    for name in selection.order:
+        for function in selection.graph.nodes[name].originating_functions or ():
+            marks = marks_of(function)
+            if marks is not None and marks.cached is not None and function.__name__ not in told:
+                told.add(function.__name__)
+                yield Problem(
+                    what=f"@cached of '{function.__name__}' at {selection.graph.where(name)} keeps nothing",
+                    where=pipeline.where_of("run.cache.enabled"),
+                    mend="take `cache: false` away, unless that is what you want",
+                    warning=True,
+                )
 
 
 def _waiting(selection: Selection) -> Iterator[Problem]:

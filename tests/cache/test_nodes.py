@@ -596,3 +596,17 @@ def test_a_run_that_says_nonsense_is_refused(asked: Any, says: str) -> None:
     """With one sentence."""
     with pytest.raises(ValueError, match=says):
         CacheSpec().over(asked)
+
+
+def test_a_mark_that_settings_switch_off_is_warned_of(project: Kept) -> None:
+    """`cache: false` stands in many files that know nothing of marks."""
+    where = {"run.cache.enabled": "conf/pipelines/work.yml:2"}
+    (problem,) = project.catalogue.check(
+        project.pipeline(HEAD + MARKED, cache=CacheSpec(enabled=False), origins=where, final_vars=("b",))
+    )
+    assert problem.warning
+    assert (
+        "conf/pipelines/work.yml:2: @cached of 'b' at pipelines/work.py:9 keeps nothing; "
+        "take `cache: false` away, unless that is what you want"
+    ) == str(problem)
+    assert [] == project.catalogue.check(project.pipeline(HEAD + MARKED, origins=where))
