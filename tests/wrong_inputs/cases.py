@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from . import brokers, commands, configuration, hooks, ledgers, live, pipelines
+from . import brokers, commands, configuration, hooks, ledgers, live, migration, pipelines
 from .case import Case
 
 #: Section of the documentation -> commands, each in a project of its own.
@@ -13,6 +13,7 @@ SECTIONS: Mapping[str, Sequence[Case]] = {
     "Pipelines": pipelines.CASES,
     "Hooks and resources": hooks.CASES,
     "The command line": commands.CASES,
+    "FlowerPower projects": migration.CASES,
     "The broker": brokers.CASES,
     "The ledger": ledgers.CASES,
 }
