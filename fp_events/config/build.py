@@ -11,6 +11,7 @@ from fp_events.domain.retry import RetryPolicy
 
 from .hook_keys import hooks, resources
 from .layers import Layer, Path, origin, path_text
+from .material_keys import materials
 from .pipeline_keys import OutputSettings, PipelineSettings, TriggerSettings
 from .project_keys import ProjectSettings
 from .rules import exception_name
@@ -52,6 +53,8 @@ def build_pipeline(
         trace=run.trace,
         adapters=tuple(name for name in ADAPTERS if getattr(run.with_adapter, name)),
         adapter=settings.adapter.model_dump() if settings.adapter.model_fields_set else {},
+        loads=materials(settings.io.load, "load", layers),
+        saves=materials(settings.io.save, "save", layers),
         hooks=hooks(project.hooks, settings.hooks, both),
         resources=resources(project.resources, settings.resources, both),
         cache=run.cache.spec(),

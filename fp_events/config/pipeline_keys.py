@@ -10,6 +10,7 @@ from .adapter_keys import AdapterSettings
 from .hook_keys import FUNCTION, HookSettings
 from .keys import Block, Settings, not_available, of_flowerpower, setting
 from .kinds import ANYTHING, FLAG, checked, duration, one_of, whole
+from .material_keys import IoSettings
 from .run_keys import NAME, RunSettings
 from .schedule_keys import ScheduleSettings
 
@@ -99,6 +100,7 @@ class PipelineSettings(Settings):
     params: dict[Annotated[str, NAME], Annotated[Any, ANYTHING]] = setting(
         {}, "Values injected by argument name, nested ones too.", shown="none"
     )
+    io: IoSettings = setting(IoSettings(), "What loads inputs and saves values, beside the module's decorators.")
     hooks: HookSettings = setting(HookSettings(), "Functions called at points of a run's life.")
     resources: dict[Annotated[str, NAME], Annotated[str, FUNCTION]] = setting(
         {}, "Input to the function that opens it, once per worker.", shown="those of `project.yml`"

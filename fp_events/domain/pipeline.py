@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from .caching import CacheSpec
 from .hooks import Named
+from .materials import Material
 from .retry import RetryPolicy
 from .schedule import Schedule
 
@@ -121,6 +122,10 @@ class Pipeline:
     adapters: tuple[str, ...] = ()
     #: What each of them needs, by its name; plain values, secrets among them; empty: nothing was said.
     adapter: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    #: Input -> what loads it.
+    loads: Mapping[str, Material] = field(default_factory=dict)
+    #: Name of a node that is added to the module's -> what it saves.
+    saves: Mapping[str, Material] = field(default_factory=dict)
     #: Kind of hook (`hooks.KINDS`) -> the functions that are called, in order.
     hooks: Mapping[str, tuple[Named, ...]] = field(default_factory=dict)
     #: Input -> what opens it, once per worker; the project's too, whether or not the pipeline has such an input.

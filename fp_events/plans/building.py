@@ -11,6 +11,7 @@ from typing import Any
 
 from fp_events.domain.errors import ConfigError, Problem
 from fp_events.domain.marks import marks_of
+from fp_events.domain.materials import Material
 from fp_events.tasks.registry import branches_of, tasks_of
 from fp_events.tasks.task import Task
 
@@ -18,6 +19,7 @@ from .guards import Caching
 from .hamilton_api import hamilton, silenced
 from .loading import LOCK, Generation, public_name, public_text
 from .marking import prepared
+from .materializing import materialize
 from .placing import placed
 from .tasks import task_nodes
 
@@ -86,17 +88,21 @@ def build(
     module_name: str,
     config: Mapping[str, Any],
     *,
+    loads: Mapping[str, Material] | None = None,
+    saves: Mapping[str, Material] | None = None,
     caching: Caching | None = None,
     adapter: Any = None,
 ) -> Graph:
     """Import `module_name` and resolve its functions. Raises ConfigError naming file and line.
 
-    `caching` is what `@cached` does. `adapter`, a set of lifecycle adapters, may have its say on types.
+    `loads` and `saves` add nodes. `caching` is what `@cached` does. `adapter`, a set of lifecycle adapters, may have
+    its say on types.
     """
     with LOCK:
         module = generation.module(module_name)
         found = _resolve(generation, module, dict(config), caching)
         nodes = found.nodes
+        materialize(nodes, loads or {}, saves or {}, generation.places)
         _connect(generation, nodes, adapter)
     for key in config:
         if key not in nodes:

@@ -109,6 +109,7 @@ class Catalogue:
                 tuple(pipeline.hooks.items()),
                 tuple(pipeline.resources.items()),
                 pipeline.cache,
+                _materials(pipeline),
                 tuple(map(id, adapters)),
             )
             if key not in self._plans:
@@ -130,7 +131,15 @@ class Catalogue:
 
         told = adapter_set(adapters)
         caching = self._caching(pipeline)
-        graph = build(self._generation(), pipeline.module, pipeline.config, caching=caching, adapter=told)
+        graph = build(
+            self._generation(),
+            pipeline.module,
+            pipeline.config,
+            loads=pipeline.loads,
+            saves=pipeline.saves,
+            caching=caching,
+            adapter=told,
+        )
         return _compile(pipeline, graph, final_vars, overrides, told, caching=caching)
 
     def _caching(self, pipeline: Pipeline) -> PlanCaching | None:
@@ -151,11 +160,18 @@ class Catalogue:
         from .version import config_key
 
         with LOCK:
-            key = (pipeline.name, pipeline.module, config_key(pipeline.config), pipeline.cache)
+            key = (pipeline.name, pipeline.module, config_key(pipeline.config), pipeline.cache, _materials(pipeline))
             if key not in self._graphs:
                 _make_room(self._graphs)
                 caching = self._caching(pipeline)
-                self._graphs[key] = build(self._generation(), pipeline.module, pipeline.config, caching=caching)
+                self._graphs[key] = build(
+                    self._generation(),
+                    pipeline.module,
+                    pipeline.config,
+                    loads=pipeline.loads,
+                    saves=pipeline.saves,
+                    caching=caching,
+                )
             return self._graphs[key]
 
     def hooks(self, pipeline: Pipeline) -> Hooks:
@@ -235,6 +251,14 @@ def _make_room(kept: dict[Any, Any]) -> None:
     """Let go of the oldest: configurations may come with messages, and there is no end of them."""
     if len(kept) >= _KEPT:
         del kept[next(iter(kept))]
+
+
+def _materials(pipeline: Pipeline) -> tuple[str, ...]:
+    """What tells two pipelines apart that load and save differently."""
+    return tuple(
+        f"{name} {each.adapter} {each.node} {dict(each.arguments)!r}"
+        for name, each in (*pipeline.loads.items(), *pipeline.saves.items())
+    )
 
 
 def _compile(

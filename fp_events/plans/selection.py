@@ -76,7 +76,8 @@ def requested(pipeline: Pipeline, graph: Graph, final_vars: Sequence[str] | None
         raise ConfigError.of(problems)
     outputs = [output.node for output in pipeline.outputs]
     # A saver is an output by itself: nobody would write one that never runs.
-    base = [*explicit, *outputs] if explicit else [*outputs, *graph.savers()] if outputs else graph.terminals()
+    named = [] if final_vars is not None else list(pipeline.saves)
+    base = [*explicit, *outputs, *named] if explicit else [*outputs, *graph.savers()] if outputs else graph.terminals()
     return tuple(dict.fromkeys([*base, *pipeline.state]))
 
 
