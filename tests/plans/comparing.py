@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from fp_events.domain.errors import InputInvalid
@@ -26,6 +27,8 @@ class Comparison:
     same_error: tuple[str, ...] = ()
     #: Node -> what the driver and the plan gave.
     different: Mapping[str, str] = field(default_factory=dict)
+    #: Nodes that tell nothing: the driver gives another value each time (the clock), or refuses an input's type.
+    unstable: tuple[str, ...] = ()
     through_driver: bool = False
 
 
@@ -55,16 +58,24 @@ def compare(
         names,
         lambda wanted: catalogue.plan(pipeline, final_vars=wanted, overrides=tuple(overrides or ())).execute(given),
     )
-    equal, same_error, different = [], [], {}
+    again = partial(_value, run=lambda wanted: driver(wanted, inputs, overrides))
+    equal, same_error, unstable, different = [], [], [], {}
     for name in names:
-        if not same(expected[name], actual[name]) and not _both_refuse(expected[name], actual[name]):
+        is_same = same(expected[name], actual[name]) or _both_refuse(expected[name], actual[name])
+        if not is_same and (_refuses(expected[name]) or not same(expected[name], again(name))):
+            unstable.append(name)
+        elif not is_same:
             different[name] = f"driver {expected[name]!r}, plan {actual[name]!r}"
         elif isinstance(expected[name], _Raised):
             same_error.append(name)
         else:
             equal.append(name)
     return Comparison(
-        equal=tuple(equal), same_error=tuple(same_error), different=different, through_driver=plan.through_driver
+        equal=tuple(equal),
+        same_error=tuple(same_error),
+        different=different,
+        unstable=tuple(unstable),
+        through_driver=plan.through_driver,
     )
 
 
@@ -88,8 +99,11 @@ def _value(name: str, run: Callable[[list[str]], Mapping[str, Any]]) -> Any:
 
 def _both_refuse(expected: Any, actual: Any) -> bool:
     """The driver refuses an input of a wrong type before it calls the function that the plan sees fail."""
-    raised = isinstance(expected, _Raised) and isinstance(actual, _Raised)
-    return raised and "Type requirement mismatch" in expected.text
+    return _refuses(expected) and isinstance(actual, _Raised)
+
+
+def _refuses(expected: Any) -> bool:
+    return isinstance(expected, _Raised) and "Type requirement mismatch" in expected.text
 
 
 def _driver(catalogue: Catalogue, pipeline: Pipeline, *, dynamic: bool, asynchronous: bool) -> Any:

@@ -94,6 +94,7 @@ def test_every_value_is_that_of_the_driver(case: Case) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         result = compare(catalogue, pipeline, case.inputs, overrides=case.overrides, asynchronous=case.asynchronous)
     assert not result.different
+    assert not result.unstable
     assert case.failing == len(result.same_error)
     assert result.equal
     assert case.through_driver == result.through_driver
