@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .blocks import New, Old, is_empty
+from .blocks import New, Old
 from .report import Kind
 
 #: What FlowerPower writes into every project and means the same as nothing here.
@@ -42,14 +42,13 @@ def adapter_block(old: Old, new: New) -> None:
 def one_adapter(old: Old, name: str, new: New) -> None:
     """Translate the settings of one adapter, wherever they stood."""
     for key in list(old.left):
-        if (is_empty(old.left[key]) and (name, key) not in _NOISE) or old.left[key] == _SAME.get((name, key)):
+        # Off is a setting here: some keys are on where nothing is said.
+        if old.left[key] in (None, "", {}, []) or old.left[key] == _SAME.get((name, key)):
             old.take(key)
-    if all(value is None or value == _NOISE.get((name, key)) for key, value in old.left.items()):
+    if all(value == _NOISE.get((name, key)) for key, value in old.left.items()):
         old.left.clear()
     for key in list(old.left):
-        value = old.take(key)
-        if value is not None:
-            _setting(old, new, name, key, value)
+        _setting(old, new, name, key, old.take(key))
 
 
 def _setting(old: Old, new: New, name: str, key: str, value: Any) -> None:
