@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from fp_events import app, config
 from tests.brokers import mosquitto
 from tests.endtoend.harness import Listener, send, serving, write_project
+from tests.executors.rq_parts import RedisServer
 
 from .conftest import House
 
@@ -340,3 +343,39 @@ async def test_resources_are_in_no_record(house: House) -> None:
 
     assert {"result": {"answer": "plain secret 3 1"}} == asked["values"]
     assert ["n"] == [name for name, _ in notes(house.folder, "seen")]
+
+
+async def test_jobs_of_rq_open_and_close_their_own(tmp_path: Path) -> None:
+    """Hooks and resources are with the process of the job."""
+    redis = RedisServer()
+    redis.start()
+    try:
+        async with mosquitto() as broker, Listener(broker.port, "out/#") as listener:
+            settings = SETTINGS.format(
+                name="jobs", executor="{type: rq, url: URL}", opener="generated", params="{dsn: q}"
+            )
+            files = {
+                "conf/project.yml": f'name: pools\nmqtt: {{url: "mqtt://127.0.0.1:{broker.port}"}}\n',
+                "hooks/openers.py": OPENERS + "\n\ndef begin(record):\n    note('begin', record.run_id)\n",
+                "conf/pipelines/jobs.yml": settings.replace("URL", f'"{redis.url}"')
+                + "hooks: {before_run: hooks.openers:begin}\n",
+                "pipelines/jobs.py": SYNC_PY,
+            }
+            folder = write_project(tmp_path, files)
+            command = [sys.executable, "-m", "fp_events.cli", "--project", str(folder), "worker", "rq"]
+            with subprocess.Popen(command, stderr=subprocess.DEVNULL) as worker:
+                try:
+                    async with serving(folder) as daemon:
+                        await send(broker.port, "in/jobs", {"n": 1})
+                        (answer,) = await listener.next("out/jobs")
+                        (run,) = await daemon.runs("jobs")
+                finally:
+                    worker.kill()
+    finally:
+        redis.kill()
+
+    assert {"answer": "generated q 1"} == answer.json
+    (opened,) = notes(tmp_path, "open")
+    assert [opened] == notes(tmp_path, "close")
+    assert [(run["run_id"], opened[1])] == notes(tmp_path, "begin")
+    assert opened[1] != worker.pid
