@@ -129,9 +129,9 @@ async def test_a_higher_priority_starts_first(house: House) -> None:
         {"jitter_factor": 2},
         {"timeout": 0},
         {"deadline": float("nan")},
-        {"executor": "ray"},
-        {"cache": True},
-        {"log_level": "DEBUG"},
+        {"executor": "raj"},
+        {"cache": 5},
+        {"log_level": "LOUD"},
         {"with_adapter": {"mlfow": True}},
         {"with_adapter": {"mlflow": 1}},
     ],
@@ -140,8 +140,6 @@ async def test_what_a_run_cannot_be_given_is_refused(house: House, arguments: di
     """With a reason; nothing is started or stored."""
     house.pipeline()
     async with house.serving() as daemon:
-        with pytest.raises(CommandRefused) as refusal:
+        with pytest.raises(CommandRefused):
             await run(daemon, 1, **arguments)
-        if not {"executor", "cache", "log_level", "with_adapter"}.isdisjoint(arguments):
-            assert "not available in this version" in str(refusal.value)
         assert [] == (await daemon.ask("runs.list"))["runs"]
