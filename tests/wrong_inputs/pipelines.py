@@ -27,6 +27,29 @@ CASES = (
         says="error: conf/pipelines/alerts.yml: there is no module pipelines/alerts.py for this file; `fp-events new alerts` makes one",
         code=78,
     ),
+    _settings(
+        "`io` with a loader that there is not",
+        "outputs:",
+        "io: {load: {limit: {jsn: limits.json}}}\noutputs:",
+        "error: conf/pipelines/alerts.yml:6: there is no loader 'jsn'; did you mean 'json'?",
+    ),
+    _settings(
+        "`io` that loads what no function takes",
+        "outputs:",
+        "io: {load: {limits: {json: limits.json}}}\noutputs:",
+        "error: conf/pipelines/alerts.yml:6: no function takes 'limits'; name a parameter of a function",
+    ),
+    _settings(
+        "`io` that saves without a node",
+        "outputs:",
+        "io: {save: {kept: {json: alerts.json}}}\noutputs:",
+        "error: conf/pipelines/alerts.yml:6: io.save.kept: it does not say which node it saves: a saver such as {node: daily, parquet: {path: data/daily.parquet}}",
+    ),
+    _module(
+        "a saver whose topic runs the pipeline again",
+        "from hamilton.function_modifiers import save_to\n\n\n@save_to.mqtt(topic='plant/7/temperature')\n" + ALERTS_PY,
+        "error: pipelines/alerts.py:5: what 'alerts' publishes from node 'save.alert' triggers it again (plant/{line}/temperature); publish to a topic that no trigger of it matches",
+    ),
     _module(
         "a module that imports what is not installed",
         "import pandsa\n\n" + ALERTS_PY,
@@ -38,6 +61,23 @@ CASES = (
         says="error: pipelines/alerts.py:1: module 'pipelines.alerts' cannot be imported: ImportError: cannot import name 'laods' from 'json' (<path>); mend the module",
         code=78,
         volatile={"path": r"(?<=\()/\S+\.py"},
+    ),
+    _module(
+        "a mark that asks for no attempt",
+        "from fp_events import retry\n\n\n@retry(0)\n" + ALERTS_PY,
+        "error: pipelines/alerts.py:4: @retry: attempts is a whole number from 1, not 0; see docs/nodes.md",
+    ),
+    _module(
+        "a condition on what the function does not take",
+        "from fp_events import when\n\n\n@when(lambda value: value > 80)\n" + ALERTS_PY,
+        "error: pipelines/alerts.py:4: @when: its function takes 'value', but 'alert' takes reading, line, limit; see docs/nodes.md",
+    ),
+    _module(
+        "a condition above branches",
+        "from fp_events import when\nfrom hamilton.htypes import Collect, Parallelizable\n\n\n"
+        "@when(lambda reading: reading > 0)\ndef part(reading: float) -> Parallelizable[float]:\n    return [reading]\n\n\n"
+        "def alert(part: Collect[float], line: str) -> float:\n    return sum(part)\n",
+        "error: pipelines/alerts.py:6: 'part' is Parallelizable, and cannot have a condition; take @when away and give no branches, or put it above a node that the branches begin with",
     ),
     _module(
         "a module that raises when it is imported",
