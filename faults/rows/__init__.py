@@ -1,5 +1,16 @@
 """All rows of the matrix; importing this enters them."""
 
-from . import clocks, connections, crashes, ends, functions, payloads, promises, rights, storage
+from . import caches, clocks, connections, crashes, ends, functions, payloads, promises, rights, storage
 
-__all__ = ["clocks", "connections", "crashes", "ends", "functions", "payloads", "promises", "rights", "storage"]
+__all__ = [
+    "caches",
+    "clocks",
+    "connections",
+    "crashes",
+    "ends",
+    "functions",
+    "payloads",
+    "promises",
+    "rights",
+    "storage",
+]

@@ -1,4 +1,4 @@
-"""Rows 43 and 44: ends that are asked for. Rows 45 to 47: parts that do not exist."""
+"""Rows 43 and 44: ends that are asked for. Rows 45 and 46: parts that do not exist."""
 
 from __future__ import annotations
 
@@ -95,4 +95,3 @@ def _counted(status: dict[str, Any]) -> int:
 
 left("45", "one of 3 replicas is killed", "its accepted work recovers; lost by cause", "replicas are not built")
 left("46", "a fenced owner comes back", "its late commit is refused; stale 0", "replicas are not built")
-left("47", "a cached value is corrupt or expired", "computed again; wrong hits 0", "the cache of nodes is not built")
