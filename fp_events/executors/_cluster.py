@@ -252,10 +252,7 @@ class ClusterExecutor:
     def _chunk(self, most: int) -> list[Item]:
         items = [self._queue.popleft()]
         pipeline = items[0].attempt.plan.pipeline
-        average = self._pace.average(pipeline)
-        if average is None or not self._may_share(items[0]):
-            return items
-        size = min(most, _LONGEST_CHUNK, int(_CHUNK / max(average, 1e-6)))
+        size = min(most, self._pace.share(pipeline, _CHUNK, _LONGEST_CHUNK)) if self._may_share(items[0]) else 1
         while self._queue and len(items) < size:
             following = self._queue[0]
             if following.attempt.plan.pipeline != pipeline or not self._may_share(following):

@@ -38,6 +38,12 @@ class Pace:
         """Known to be slow, or not known yet, or stuck."""
         return pipeline in self.stuck or self._averages.get(pipeline, _CEILING) > SLOW
 
+    def share(self, pipeline: str, seconds: float, most: int) -> int:
+        """Runs of the pipeline that are done in so many seconds; 1 where it is slow: none waits behind a long one."""
+        if self.is_slow(pipeline):
+            return 1
+        return max(1, min(most, int(seconds / max(self._averages[pipeline], 1e-6))))
+
     def is_quick(self, pipeline: str) -> bool:
         """Known to be done sooner than another thread would have begun."""
         return self._averages.get(pipeline, _CEILING) < QUICK

@@ -332,8 +332,7 @@ class RqExecutor:
         return jobs
 
     def _chunk_of(self, pipeline: str) -> int:
-        average = self._pace.average(pipeline)
-        return 1 if average is None else max(1, min(_LONGEST_CHUNK, int(_CHUNK / max(average, 1e-6))))
+        return self._pace.share(pipeline, _CHUNK, _LONGEST_CHUNK)
 
     def _task(self, job: RqJob) -> Task:
         attempts = tuple(item.attempt for item in job.items.values())

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ async def _serve(port: int, threads: int) -> None:
     from distributed import Scheduler, Worker
 
     dask.config.set({"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []})
-    quiet = {"dashboard_address": "127.0.0.1:0", "dashboard": False}
+    quiet: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "dashboard": False}
     async with (
         Scheduler(host="127.0.0.1", port=port, **quiet) as scheduler,
         Worker(scheduler.address, nthreads=threads, **quiet),
