@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from fp_events.domain.errors import ConfigError
 
 
-def serve(folder: Path, host: str, port: int, *, opens_browser: bool) -> None:
-    """Run it until it is interrupted; database and values are kept in `folder`. Raises ConfigError where it is missing.
+def find() -> Any:
+    """Hamilton UI's commands; raises ConfigError where it is not installed."""
+    try:
+        return import_module("hamilton_ui.commands")
+    except ModuleNotFoundError as error:
+        raise ConfigError("Hamilton UI is not installed", mend="pip install 'fp-events[ui]'") from error
+
+
+def serve(commands: Any, folder: Path, host: str, port: int, *, opens_browser: bool) -> None:
+    """Run it until it is interrupted; database and values are kept in `folder`.
 
     Its own command listens on every interface, without asking anybody who they are: here it listens on `host`.
     """
-    try:
-        commands = import_module("hamilton_ui.commands")
-    except ModuleNotFoundError as error:
-        raise ConfigError("Hamilton UI is not installed", mend="pip install 'fp-events[ui]'") from error
     execute = commands.execute_from_command_line
 
     def here(arguments: Sequence[str]) -> None:

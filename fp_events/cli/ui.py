@@ -20,9 +20,10 @@ def ui(
     opens_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
 ) -> None:
     """Run Hamilton UI, which shows what the adapter hamilton_tracker reports, until Ctrl-C."""
-    from fp_events.adapters.ui import serve
+    from fp_events.adapters.ui import find, serve
 
     invocation: Invocation = context.obj
     folder = invocation.config().state_path(".fp-events/hamilton-ui")
+    found = find()
     note(f"Hamilton UI: http://{host}:{port}, its database in {folder}")
-    serve(folder, host, port, opens_browser=opens_browser)
+    serve(found, folder, host, port, opens_browser=opens_browser)

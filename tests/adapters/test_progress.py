@@ -67,12 +67,12 @@ def test_a_daemon_has_no_bar(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> N
     assert [0, 1] == found
 
 
-def test_hamilton_ui_that_is_not_installed_is_asked_for(tmp_path: Path) -> None:
+def test_hamilton_ui_that_is_not_installed_is_asked_for() -> None:
     """`fp-events ui` says how to get it."""
-    from fp_events.adapters.ui import serve
+    from fp_events.adapters.ui import find
 
     with pytest.raises(ConfigError) as refused:
-        serve(tmp_path, "127.0.0.1", 8241, opens_browser=False)
+        find()
 
     assert "Hamilton UI is not installed; pip install 'fp-events[ui]'" == str(refused.value)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from . import brokers, commands, configuration, hooks, ledgers, live, migration, pipelines
+from . import adapters, brokers, commands, configuration, hooks, ledgers, live, migration, pipelines
 from .case import Case
 
 #: Section of the documentation -> commands, each in a project of its own.
 SECTIONS: Mapping[str, Sequence[Case]] = {
     "Configuration": configuration.CASES,
+    "Adapters": adapters.CASES,
     "Pipelines": pipelines.CASES,
     "Hooks and resources": hooks.CASES,
     "The command line": commands.CASES,
