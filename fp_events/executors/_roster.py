@@ -124,8 +124,9 @@ class Roster:
             await asyncio.sleep(0.002)
 
     def helper_ready(self) -> None:
-        """The plans are loaded."""
+        """The plans are loaded: a worker is ready before the first run comes."""
         self._events.work_wanted()
+        self.staff(0)
 
     def helper_failed(self, failure: Failure) -> None:
         """The plans cannot be loaded."""
