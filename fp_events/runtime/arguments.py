@@ -26,16 +26,13 @@ class Arguments:
         command: str,
         given: Mapping[str, Any],
         known: tuple[str, ...],
-        later: tuple[str, ...] = (),
         startable: Container[str] | None = None,
     ) -> None:
-        """`later`: what is refused as not available in this version; `startable`: see `may_start`."""
+        """`startable`: see `may_start`."""
         self.command = command
         self._startable = startable
         self._given = {name: value for name, value in given.items() if value is not None}
         for name in self._given:
-            if name in later:
-                raise CommandRefused(f"'{name}' is not available in this version", where=command, mend="leave it out")
             if name not in known:
                 near = get_close_matches(name, known, n=1)
                 mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(known) or 'none'}"

@@ -141,5 +141,3 @@ class Command:
     live: bool
     #: Changes something: refused by MQTT without a recent `sent_at`.
     changes: bool
-    #: Arguments that are understood, and refused as not available in this version.
-    later: tuple[str, ...] = ()

@@ -61,7 +61,7 @@ class CommandTable:
         if command is None:
             raise CommandRefused(f"unknown command '{name}'", mend=f"known are {', '.join(COMMANDS)}")
         try:
-            arguments = Arguments(name, given, command.arguments, command.later, startable)
+            arguments = Arguments(name, given, command.arguments, startable)
             return await command.call(self._desk, arguments)
         except (FpEventsError, asyncio.CancelledError):
             raise

@@ -25,6 +25,30 @@ CASES = (
         ("check", "--project", "pipelines"),
         "error: pipelines is no project: it has no conf/ folder; make one with `fp-events init NAME`, or name its folder with --project",
     ),
+    _command(
+        "`--project` with an archive that is not there",
+        ("check", "--project", "plant.zip"),
+        "error: <folder>/plant.zip: there is no such file or folder; mend the URL",
+        74,
+    ),
+    _command(
+        "`--project` with a URL that nobody knows",
+        ("check", "--project", "pigeon://home:sweet@loft/plant"),
+        "error: pigeon://***@loft/plant: it cannot be opened (ValueError: Protocol not known: pigeon)",
+        74,
+    ),
+    _command(
+        "`pipelines import` of what is no project",
+        ("pipelines", "import", "conf"),
+        "error: conf has no pipeline; name a project's folder, archive or URL",
+    ),
+    Case(
+        wrong="`pipelines export` over other files",
+        files={"other/pipelines/alerts.py": "mine = 1\n"},
+        arguments=("pipelines", "export", "alerts", "other"),
+        says="error: <folder>/other: other files are there already: pipelines/alerts.py; say --overwrite, or import under another --name",
+        code=64,
+    ),
     _command("a command that there is not", ("srve",), "error: No such command 'srve'; did you mean 'serve'?"),
     _command(
         "an option that there is not",
@@ -65,8 +89,28 @@ CASES = (
         "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
     ),
     _command(
-        "`graph` of a pipeline that is not there",
-        ("graph", "alrets"),
+        "`--cache` that is not JSON",
+        ("run", "alerts", "--cache", "yes"),
+        "error: --cache 'yes' is not JSON; write true, false or '{\"recompute\": [\"lookup\"]}'",
+    ),
+    _command(
+        "`--cache` with a key that belongs to the project",
+        ("run", "alerts", "--cache", '{"url": "/tmp"}'),
+        "error: --cache: cache.url belongs to the pipeline's configuration, not to one run; write true, false or '{\"recompute\": [\"lookup\"]}'",
+    ),
+    _command(
+        "`graph save` to a file whose ending says nothing",
+        ("graph", "save", "alerts", "-o", "alerts.doc"),
+        "error: the ending of alerts.doc does not say how to draw; end it with .svg, .png, .pdf, .mmd, .mermaid, .dot, .gv, .txt, or say --format",
+    ),
+    _command(
+        "`cache clear` of a pipeline that is not there",
+        ("cache", "clear", "--pipeline", "alrets"),
+        "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
+    ),
+    _command(
+        "`graph show` of a pipeline that is not there",
+        ("graph", "show", "alrets"),
         "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
     ),
     _command(

@@ -179,6 +179,12 @@ CASES = (
         "error: conf/pipelines/alerts.yml:7: `run.final_vars` names 'alrt', but module 'pipelines.alerts' has no such function; did you mean 'alert'?",
     ),
     _settings(
+        "a `cache` that names no function",
+        "outputs:\n",
+        "run:\n  cache:\n    recompute: [alrt]\noutputs:\n",
+        "error: conf/pipelines/alerts.yml:8: `cache.recompute` names 'alrt', but module 'pipelines.alerts' has no such function; did you mean 'alert'?",
+    ),
+    _settings(
         "a parameter that no function takes",
         "outputs:\n",
         "params: {limt: 70}\noutputs:\n",
