@@ -23,7 +23,8 @@ from tests.support import require_program
 ROOT = Path(__file__).resolve().parents[2] / "examples"
 EXAMPLES = sorted(folder for folder in ROOT.iterdir() if (folder / "README.md").is_file())
 PROJECTS = [folder for folder in EXAMPLES if (folder / "conf").is_dir() or (folder / "pipelines").is_dir()]
-#: What only a shell understands.
+#: What stands in for the output of a command, and what only a shell understands.
+_NESTED = re.compile(r"\$\((fp-events [^)]*)\)")
 _SHELL = re.compile(r"[|<>;$`]|&&")
 
 
@@ -81,9 +82,9 @@ class Session:
         assert ([], line.command) == (missing, line.command), said
 
     def _run(self, command: str, words: list[str]) -> tuple[int, str]:
+        command = _NESTED.sub(lambda found: self._main(shlex.split(found[1])[1:])[1].strip(), command)
         if words[0] == "fp-events" and not _SHELL.search(command):
-            code = main(words[1:])
-            out, err = self._capsys.readouterr()
+            code, out, err = self._main(shlex.split(command, comments=True)[1:])
             return code, out + err
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         ended = subprocess.run(
@@ -97,6 +98,11 @@ class Session:
             timeout=50,
         )
         return ended.returncode, ended.stdout
+
+    def _main(self, words: list[str]) -> tuple[int, str, str]:
+        """The program, in this process."""
+        code = main(words)
+        return code, *self._capsys.readouterr()
 
     def end(self) -> None:
         """End the daemon."""
