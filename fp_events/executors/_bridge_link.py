@@ -60,6 +60,10 @@ class BridgeLink:
         body: bytes = msgpack.packb(message)
         self._channel.send(LENGTH.pack(len(body)) + body)
 
+    def kill(self) -> None:
+        """End the process at once; `on_end` follows."""
+        self._process.kill()
+
     async def close(self) -> None:
         """Have it end its cluster, and wait for it; no event follows."""
         self._channel.close()

@@ -205,8 +205,12 @@ class ClusterExecutor:
                 self._slots = slots
                 self._link_found()
                 self._hand_over()
-            case ["failed" | "lost", text]:
+            case ["failed", text]:
                 self._why = text
+            case ["lost", text] if self._link is not None:
+                self._why = text
+                # It would wait for what is gone.
+                self._link.kill()
             case ["began", number] if number in self._jobs:
                 job = self._jobs[number]
                 job.begin()

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,8 @@ from ._remote_task import RemoteTask, Source
 #: Bytes for values above 100 kB in a cluster of ours; Ray would take a third of the memory.
 _STORE = 256 << 20
 _FOLDER = "fp-ray-"
+#: Seconds that a host may take to answer at the start.
+_KNOCK = 5.0
 
 
 def task(source: Source, data: bytes) -> Iterator[bytes]:
@@ -51,6 +54,7 @@ async def connect(settings: Mapping[str, Any], source: Source, tell: Tell) -> Cl
         import ray
 
         if address:
+            _knock(address)
             ray.init(address=address, logging_level=logging.WARNING)
         else:
             ray.init(
@@ -65,6 +69,13 @@ async def connect(settings: Mapping[str, Any], source: Source, tell: Tell) -> Cl
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return _Ray(source, settings["options"], tell, folder)
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray would try for half a minute, and then end this process."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()
 
 
 def _new_folder() -> str:
