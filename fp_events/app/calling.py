@@ -209,7 +209,11 @@ class Calls:
             await station.close()
         self._callbacks.close()
         await self._pool.close()
-        await asyncio.to_thread(flush)
+        try:
+            await asyncio.to_thread(flush)
+        except RuntimeError:
+            # An interpreter that ends starts no more threads.
+            flush()
 
     def _ref(self, call: Call, pipeline: Pipeline, spec: ExecutorSpec, run_id: str) -> PlanRef:
         if not call.adapters:

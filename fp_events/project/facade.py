@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -168,7 +169,8 @@ class Project:
     async def _run(self, name: str, options: RunConfig) -> Results:
         if options.reload:
             await self._reload()
-        report = await self._calls.run(options.call(name, self._adapters))
+        executor_for = partial(app.executor_for, self._config, name)
+        report = await self._calls.run(options.call(name, self._adapters, executor_for))
         if report.outcome is not Outcome.SUCCEEDED:
             raise failed(report)
         return Results(report)

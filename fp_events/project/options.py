@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypedDict, get_args, get_type_hints
 
@@ -10,6 +10,9 @@ from fp_events.app.calling import Call, Callback
 from fp_events.domain.durations import parse_duration
 from fp_events.domain.errors import UsageError
 from fp_events.domain.pipeline import ExecutorSpec
+
+#: What a run may say of its executor.
+_ASKED = ("type", "max_workers", "num_cpus")
 
 
 class RunOptions(TypedDict, total=False):
@@ -43,7 +46,7 @@ class RunConfig:
     final_vars: Sequence[str] | None = None
     #: For Hamilton's `@config.when`, laid over `run.config`.
     config: Mapping[str, Any] | None = None
-    #: ``"threadpool"``, or ``{"type": "processpool", "max_workers": 4}``.
+    #: ``"threadpool"``, or ``{"type": "processpool", "max_workers": 4}``: as the project configures that type.
     executor: str | Mapping[str, Any] | ExecutorSpec | None = None
     #: On, off, or ``{"recompute": ["node"]}``.
     cache: bool | Mapping[str, Any] | None = None
@@ -80,14 +83,20 @@ class RunConfig:
             raise UsageError(f"there is no option '{unknown[0]}'", mend=f"there are {', '.join(sorted(known))}")
         return replace(run_config or cls(), **{name: value for name, value in given.items() if value is not None})
 
-    def call(self, pipeline: str, adapters: Sequence[Any] = ()) -> Call:
-        """The run as this process executes it. `adapters`: those of the project. Raises UsageError."""
+    def call(
+        self, pipeline: str, adapters: Sequence[Any], executor_for: Callable[[Mapping[str, Any]], ExecutorSpec]
+    ) -> Call:
+        """The run as this process executes it. `adapters`: those of the project. Raises UsageError.
+
+        `executor_for`: from what was asked for to the executor that the project configures.
+        """
+        asked = asked_executor(self.executor)
         return Call(
             pipeline=pipeline,
             inputs=dict(self.inputs or {}),
             final_vars=self.final_vars,
             config=self.config,
-            executor=executor_spec(self.executor),
+            executor=executor_for(asked) if isinstance(asked, Mapping) else asked,
             cache=self.cache,
             with_adapter=self.with_adapter,
             adapters=(*adapters, *self.adapters),
@@ -106,12 +115,14 @@ class RunConfig:
         for name in ("adapters", "retry_exceptions", "on_success", "on_failure", "reload"):
             if getattr(self, name):
                 raise UsageError(f"{name} cannot be sent to a daemon", mend="use `run`, or configure it")
-        spec = executor_spec(self.executor)
+        asked = asked_executor(self.executor)
+        if isinstance(asked, ExecutorSpec):
+            asked = {"type": asked.type, "max_workers": asked.max_workers}
         given = {
             "inputs": None if self.inputs is None else dict(self.inputs),
             "final_vars": None if self.final_vars is None else list(self.final_vars),
             "config": None if self.config is None else dict(self.config),
-            "executor": None if spec is None else spec.type,
+            "executor": asked,
             "cache": self.cache,
             "with_adapter": None if self.with_adapter is None else dict(self.with_adapter),
             "max_retries": self.max_retries,
@@ -123,19 +134,20 @@ class RunConfig:
         return {name: value for name, value in given.items() if value is not None}
 
 
-def executor_spec(given: str | Mapping[str, Any] | ExecutorSpec | None) -> ExecutorSpec | None:
-    """The executor that was named. Raises UsageError."""
+def asked_executor(given: str | Mapping[str, Any] | ExecutorSpec | None) -> Mapping[str, Any] | ExecutorSpec | None:
+    """The executor that was named, as a run asks for it. Raises UsageError."""
     if given is None or isinstance(given, ExecutorSpec):
         return given
-    settings = {"type": given} if isinstance(given, str) else dict(given)
+    asked = {"type": given} if isinstance(given, str) else dict(given)
     types = get_args(get_type_hints(ExecutorSpec)["type"])
-    if settings.get("type") not in types:
-        raise UsageError(f"there is no executor '{settings.get('type')}'", mend=f"there are {', '.join(types)}")
-    known = [each.name for each in fields(ExecutorSpec)]
-    for name in settings:
-        if name not in known:
-            raise UsageError(f"an executor has no setting '{name}'", mend=f"it has {', '.join(known)}")
-    return ExecutorSpec(**settings)
+    if asked.get("type") not in types:
+        raise UsageError(f"there is no executor '{asked.get('type')}'", mend=f"there are {', '.join(types)}")
+    for name in asked:
+        if name not in _ASKED:
+            raise UsageError(
+                f"a run's executor has no '{name}'", mend=f"it has {', '.join(_ASKED)}; configure the rest"
+            )
+    return asked
 
 
 def seconds(name: str, value: float | str | None) -> float | None:

@@ -164,7 +164,7 @@ def test_settings_come_as_options_or_as_a_run_config(project: Project) -> None:
         ({"inputs": {"millimetres": 1}}, "pipeline 'tank' has no input 'millimetres'; it knows"),
         ({"final_vars": ["lvel"]}, "pipeline 'tank' has no node 'lvel'; did you mean 'level'?"),
         ({"executor": "thread"}, "there is no executor 'thread'; there are local"),
-        ({"executor": {"type": "local", "workers": 1}}, "an executor has no setting 'workers'; it has type"),
+        ({"executor": {"type": "local", "workers": 1}}, "a run's executor has no 'workers'; it has type"),
         ({"timeout": "soon"}, "timeout 'soon' is no duration; give seconds, or text such as '90s'"),
     ],
 )
