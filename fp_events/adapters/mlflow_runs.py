@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from hamilton.lifecycle import base
 
-from fp_events.domain.adapters import RUNNING, Running, run_name
+from fp_events.domain.adapters import RUNNING, Running, run_name, without_resources
 
 from .mlflow_values import files, metrics, parameters
 from .sender import Sender
@@ -75,7 +75,7 @@ class MlflowRuns(base.BasePreGraphExecute, base.BasePostGraphExecute):
             attempt=running.attempt,
             timestamp=now,
         )
-        given = parameters(getattr(graph, "config", None) or {}, inputs or {})
+        given = parameters(getattr(graph, "config", None) or {}, without_resources(inputs or {}))
         begin = partial(self._begin, run, now, name, self._tags(running), given)
         if self._settings["autolog"]:
             begin()

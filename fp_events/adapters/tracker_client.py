@@ -19,7 +19,7 @@ import urllib3
 from hamilton_sdk.api.clients import HamiltonClient, create_batch
 from hamilton_sdk.tracking.utils import make_json_safe
 
-from fp_events.domain.adapters import RUNNING
+from fp_events.domain.adapters import RUNNING, without_resources
 
 from .sender import Sender
 
@@ -110,7 +110,7 @@ class TrackerClient(HamiltonClient):
         body = {
             "run_start_time": datetime.now(UTC).isoformat(),
             "tags": dict(tags),
-            "inputs": make_json_safe(dict(inputs)),
+            "inputs": make_json_safe(without_resources(inputs)),
             "outputs": list(outputs),
             "run_status": "RUNNING",
         }

@@ -116,7 +116,16 @@ class Running:
     traceparent: str = ""
     #: W3C Trace Context that results carry; an adapter sets it.
     sent_traceparent: str = ""
+    #: Inputs that are resources, which nobody is told of.
+    resources: frozenset[str] = frozenset()
 
 
 #: None outside of attempts with adapters.
 RUNNING: ContextVar[Running | None] = ContextVar("fp_events_running", default=None)
+
+
+def without_resources(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of the run under way that may be told: a connection may show its password."""
+    running = RUNNING.get()
+    hidden = frozenset[str]() if running is None else running.resources
+    return {name: value for name, value in inputs.items() if name not in hidden}

@@ -295,6 +295,7 @@ class PipelineHandler:
                 version=compiled.version,
                 topic="" if message is None else message.topic,
                 traceparent=trace or "",
+                resources=frozenset(self._hooks.resources),
             )
         )
         if compiled.plan.uses_broker:

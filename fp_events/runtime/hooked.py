@@ -151,15 +151,19 @@ def _driven(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as ended:
         found: T = ended.value
         return found
-    coroutine.close()
-    raise RuntimeError("a hook that is not async gave something to wait for; make it `async def`")
+    raise AssertionError("only async hooks and resources wait, and with those the handler is async")
 
 
 async def _called(hook: Hook, *record: Any, **parts: Any) -> Any:
     """Call a hook; raises HookFailed for whatever it raises."""
     try:
         answer = hook.call(*record, **parts)
-        return await answer if hook.is_async else answer
+        if hook.is_async:
+            return await answer
+        if asyncio.iscoroutine(answer):
+            answer.close()
+            raise TypeError("it returned a coroutine; write it as `async def`")
+        return answer
     except asyncio.CancelledError:
         raise
     except BaseException as error:

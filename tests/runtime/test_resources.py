@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fp_events import app, config
+from fp_events.adapters.sender import flush_all
 from tests.brokers import mosquitto
 from tests.endtoend.harness import Listener, send, serving, write_project
 from tests.executors.rq_parts import RedisServer
@@ -379,3 +380,16 @@ async def test_jobs_of_rq_open_and_close_their_own(tmp_path: Path) -> None:
     assert [opened] == notes(tmp_path, "close")
     assert [(run["run_id"], opened[1])] == notes(tmp_path, "begin")
     assert opened[1] != worker.pid
+
+
+def test_adapters_are_not_told_of_them(tmp_path: Path) -> None:
+    """MLflow gets the other inputs as parameters."""
+    pytest.importorskip("mlflow")
+    adapter = {"mlflow": {"tracking_uri": "mlruns"}}
+    loaded = project(tmp_path, "plain", run={"with_adapter": {"mlflow": True}}, adapter=adapter)
+
+    report = app.run_pipeline(loaded, app.Call(pipeline="p", inputs={"n": 1}))
+    flush_all()
+
+    assert "succeeded" == report.outcome.value
+    assert ["n"] == [file.name for file in tmp_path.glob("mlruns/*/*/params/*")]
