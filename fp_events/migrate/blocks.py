@@ -99,8 +99,8 @@ class New:
             found = found.get(part) if isinstance(found, dict) else None
         return found.value if isinstance(found, Noted) else found
 
-    def takes(self, path: Path, value: object = None) -> bool:
-        """Whether this version has such a setting."""
+    def takes(self, path: Path, value: object) -> bool:
+        """Whether this version takes such a value there."""
         return self._judge(self._document, path, value) is None
 
     def shown(self, path: Path, value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from fp_events.domain.errors import StorageError, UsageError
 
 from .blocks import New
+from .hooks_folder import message_hook
 from .layouts import OldProject, find
 from .modules import Module
 from .mqtt_files import built_in, plugin_file
@@ -103,6 +104,10 @@ def _translate(found: OldProject, migration: Migration, judge: Judge) -> None:
     modules = {name: file.module for name, file in files.items()}
     plugin_file(found, project, news, modules, migration)
     built_in(found, project, news, modules, migration)
+    if found.mqtt_plugin is None:
+        # flowerpower-mqtt knows no hooks.
+        for name, new in news.items():
+            message_hook(found, found.pipelines[name], new, migration)
     retries = [file.new for file in files.values() if file.new.get(("run", "max_retries")) is None]
     if retries:
         migration.tell(Kind.MEANING, "conf/pipelines", "run.max_retries", "", "run.max_retries: 0", _RETRIES)

@@ -324,12 +324,26 @@ name: sensors
 mqtt: {host: broker.example, port: 9001, transport: websockets, topic: plant/+/level, clean_session: true,
        client_id: tank, client_id_suffix: '1', username: null, password: null, max_reconnect_count: 5}
 """,
+    "hooks/tank/hook.py": '''\
+def unit_of(payload: bytes, topic: str) -> dict:
+    """Which unit a message has."""
+    return {"unit": "inch"} if b"inch" in payload else {}
+''',
     "conf/pipelines/tank.yml": "run: {final_vars: [level]}\n",
     "pipelines/tank.py": '''\
 import json
 
+from hamilton.function_modifiers import config
 
-def level(payload: bytes, topic: str) -> str:
+
+@config.when(unit="inch")
+def level__inch(payload: bytes, topic: str) -> str:
+    """The level, and which tank."""
+    return f"{topic.split('/')[1]} {json.loads(payload)['inch'] * 25.4}"
+
+
+@config.when_not(unit="inch")
+def level__mm(payload: bytes, topic: str) -> str:
     """The level, and which tank."""
     return f"{topic.split('/')[1]} {json.loads(payload)['mm']}"
 ''',

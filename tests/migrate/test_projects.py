@@ -135,3 +135,22 @@ async def test_a_plugin_project_runs_on_its_topics(tmp_path: Path, program: Prog
     )  # fmt: skip
     year = alert["message"]["received_at"][:4]
     assert ("succeeded", {"told": f"sync 2 hot {year}"}) == (alert["outcome"], alert["values"])
+
+
+async def test_the_built_in_plugins_topic_and_hook_are_taken_over(tmp_path: Path, program: Program) -> None:
+    """A hook chooses the function by the message; the payload comes as bytes."""
+    async with mosquitto() as broker:
+        files = dict(projects.BUILT_IN)
+        address = f"host: 127.0.0.1, port: {broker.port}, transport: tcp"
+        files["conf/project.yml"] = files["conf/project.yml"].replace(
+            "host: broker.example, port: 9001, transport: websockets", address
+        )
+        old = projects.write(files, tmp_path / "old")
+        assert program("migrate", old).code == 0
+        daemon = Daemon(tmp_path / "old-fp-events")
+        await daemon.start()
+        await publish(broker.port, "plant/a/level", ['{"mm": 5}', '{"inch": 2}'])
+        runs = await daemon.runs("tank", 2)
+        assert await daemon.stop() == 0
+
+    assert [{"level": "a 5"}, {"level": "a 50.8"}] == [run["values"] for run in runs]
