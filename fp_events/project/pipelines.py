@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fp_events.app import parcels
+from fp_events.app import parcels, scaffold
 from fp_events.domain.errors import PipelineNotFound, UsageError
 from fp_events.domain.pipeline import Pipeline
 
@@ -29,6 +29,10 @@ class Pipelines(Mapping[str, Pipeline]):
         if found is None:
             raise PipelineNotFound(name, tuple(self))
         return found
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The pipeline, or `default` where there is none."""
+        return self._config().pipelines.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in self._config().pipelines
@@ -53,6 +57,18 @@ class Pipelines(Mapping[str, Pipeline]):
         """Its nodes, inputs first. Raises ConfigError."""
         return self._plans().nodes(self[name])
 
+    def new(self, name: str) -> Sequence[Path]:
+        """Make a pipeline that works at once: a module and its YAML; the files. `Project.reload` sees it.
+
+        Raises UsageError for a name that is none, or taken, and for a project that is not on this machine.
+        """
+        return scaffold.new_pipeline(self._folder(), name)
+
+    def delete(self, name: str) -> Sequence[Path]:
+        """Remove a pipeline's module and YAML; the files removed. Its runs and state stay in the ledger."""
+        self[name]
+        return scaffold.delete_pipeline(self._folder(), name)
+
     def export(self, name: str, url: str | Path, *, overwrite: bool = False) -> Sequence[str]:
         """Copy a pipeline's module, settings and helper modules to a folder, an archive or a URL; where they are.
 
@@ -68,15 +84,30 @@ class Pipelines(Mapping[str, Pipeline]):
 
         Raises UsageError as `export` does, and for a project that is not on this machine.
         """
-        config = self._config()
-        if config.remote:
-            raise UsageError(f"{config.shown} is not on this machine, and is only read", mend="use a copy of your own")
+        folder = self._folder()
         parcel = parcels.receive(str(url), pipeline)
         parcel = parcel if name is None else parcel.renamed(name)
-        return parcels.unpack(parcel, Path(config.root), overwrite=overwrite)
+        return parcels.unpack(parcel, folder, overwrite=overwrite)
 
     def graph(self, name: str, format: TextFormat = "mermaid") -> str:  # noqa: A002 - the option's name
         """A drawing as text: mermaid, dot, text or svg, which needs Graphviz."""
         from fp_events.plans import graph
 
         return graph.draw(self._plans(), self[name], format).decode()
+
+    def save_graph(self, name: str, path: str | Path) -> Path:
+        """Draw it into a file, whose ending says how: svg, png, pdf, mmd, dot or txt. Raises UsageError."""
+        from fp_events.plans import graph
+
+        file = Path(path)
+        form = graph.ENDINGS.get(file.suffix.lower())
+        if form is None:
+            raise UsageError(f"the ending of {file} does not say how to draw", mend=f"use {', '.join(graph.ENDINGS)}")
+        file.write_bytes(graph.draw(self._plans(), self[name], form))
+        return file
+
+    def _folder(self) -> Path:
+        config = self._config()
+        if config.remote:
+            raise UsageError(f"{config.shown} is not on this machine, and is only read", mend="use a copy of your own")
+        return Path(config.root)

@@ -290,6 +290,22 @@ def test_pipelines_are_a_mapping(project: Project) -> None:
     assert project.pipelines.graph("tank").startswith("flowchart LR")
     with pytest.raises(PipelineNotFound, match="did you mean 'tank'"):
         project.pipelines["tnak"]
+    assert (None, "tank") == (project.pipelines.get("tnak"), project.pipelines.get("tank").name)
+
+
+def test_pipelines_are_made_drawn_and_removed(project: Project, tmp_path: Path) -> None:
+    """As the program does it; the project sees it when it reloads."""
+    made = project.pipelines.new("pump")
+    project.reload()
+    assert ("pump" in project.pipelines, 2) == (True, len(made))
+    assert project.run("pump", inputs={"source": "test", "value": 21.0})
+    drawn = project.pipelines.save_graph("pump", tmp_path / "pump.mmd")
+    assert drawn.read_text().startswith("flowchart LR")
+    with pytest.raises(UsageError, match=r"the ending of .*pump\.jpg does not say how to draw"):
+        project.pipelines.save_graph("pump", tmp_path / "pump.jpg")
+    assert set(made) == set(project.pipelines.delete("pump"))
+    project.reload()
+    assert "pump" not in project.pipelines
 
 
 def test_settings_above_all_others(tmp_path: Path) -> None:
