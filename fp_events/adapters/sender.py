@@ -19,12 +19,14 @@ from .trouble import Trouble
 Sending = Callable[[], bool]
 #: Calls that wait at the most; more are dropped and counted.
 _MOST: Final = 20_000
+#: Seconds without a call after which the thread ends; the next one begins another.
+_IDLE: Final = 60.0
 #: Seconds that the end of a process is held up for what waits.
 GRACE: Final = 5.0
 
 _senders: WeakSet[Sender] = WeakSet()
 _others: list[Callable[[float], None]] = []
-_starting = threading.Lock()
+_renewing = threading.Lock()
 
 
 class Sender:
@@ -33,57 +35,59 @@ class Sender:
     def __init__(self, trouble: Trouble) -> None:
         self._trouble = trouble
         self._pid = 0
-        self._registered = False
-        self._busy = False
-        self._waiting: deque[Sending] = deque()
-        self._changed = threading.Condition()
+        self._works = self._is_busy = self._is_registered = False
         _senders.add(self)
+        self._renew()
 
     def put(self, call: Sending) -> None:
         """Have `call` made soon."""
         if self._pid != os.getpid():
-            with _starting:
-                self._start()
+            with _renewing:
+                self._renew()
         with self._changed:
             is_full = len(self._waiting) >= _MOST
             if not is_full:
                 self._waiting.append(call)
                 self._changed.notify_all()
+            if not self._works:
+                self._works = True
+                name = f"adapter {self._trouble.adapter} of {self._trouble.pipeline}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
         if is_full:
             self._trouble.gave_up(1, f"{_MOST} calls are waiting for the server")
-        if not self._registered:
-            self._registered = True
+        if not self._is_registered:
+            self._is_registered = True
             at_end_of_process(self.flush)
 
     def flush(self, limit: float = GRACE) -> None:
         """Wait at most `limit` seconds until nothing waits any more; what is left is dropped."""
-        self._registered = False
         if self._pid != os.getpid():
             return
+        self._is_registered = False
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._busy, limit)
-            left = len(self._waiting) + self._busy
+            self._changed.wait_for(lambda: not self._waiting and not self._is_busy, limit)
+            left = len(self._waiting) + self._is_busy
             self._waiting.clear()
         if left:
             self._trouble.gave_up(left, f"the server took nothing for {limit:g} s, and the process ends")
 
-    def _start(self) -> None:
+    def _renew(self) -> None:
         if self._pid == os.getpid():
             return
         self._changed = threading.Condition()
-        self._waiting = deque()
-        self._busy = self._registered = False
-        name = f"adapter {self._trouble.adapter} of {self._trouble.pipeline}"
+        self._waiting: deque[Sending] = deque()
+        self._works = self._is_busy = self._is_registered = False
         # Last: from here on other threads put calls.
         self._pid = os.getpid()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
+                if not self._changed.wait_for(lambda: self._waiting, _IDLE):
+                    self._works = False
+                    return
                 call = self._waiting.popleft()
-                self._busy = True
+                self._is_busy = True
             try:
                 told = call()
             except Exception as error:  # noqa: BLE001 - a library's errors are its server's, or its own
@@ -93,7 +97,7 @@ class Sender:
                     self._trouble.worked()
             finally:
                 with self._changed:
-                    self._busy = False
+                    self._is_busy = False
                     self._changed.notify_all()
 
 

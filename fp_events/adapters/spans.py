@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,8 +101,12 @@ class Spans(base.BasePreGraphExecute, base.BasePostGraphExecute, base.BasePreNod
         """It has ended."""
         run = self._open.get(run_id)
         entered = run.nodes.pop((node_.name, task_id), None) if run is not None else None
-        if entered is not None:
-            _leave(entered, success, error)
+        if entered is None:
+            return
+        if error is None and sys.exc_info()[1] is not None:
+            # What passes through and is no error: a condition has skipped the node.
+            entered.span.set_attribute("fp_events.skipped", True)
+        _leave(entered, success, error)
 
     @harmless
     def post_graph_execute(
