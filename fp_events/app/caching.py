@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from fp_events import codecs
-from fp_events.cache import Caches, Kept, clear, survey
+from fp_events.cache import CACHES, Kept, clear, survey
 from fp_events.domain.caching import CacheSpec, NodeStore
 from fp_events.domain.errors import PipelineNotFound, StorageError
 from fp_events.filesystems import without_credentials
@@ -18,9 +18,6 @@ from .adapting import hide_password
 if TYPE_CHECKING:
     from fp_events.config import Config
     from fp_events.plans.catalogue import StoreOf
-
-#: Of this process: a reload goes on with the stores that are open, and with what was counted.
-CACHES: Final = Caches()
 
 
 class ExactCodec:

@@ -16,6 +16,7 @@ import anyio
 import structlog
 
 from fp_events import __version__, codecs
+from fp_events.cache import CACHES
 from fp_events.domain.connection import ConnectOptions
 from fp_events.domain.errors import ConfigError, FpEventsError, Problem, StorageError
 from fp_events.domain.health import Watcher
@@ -37,7 +38,6 @@ from fp_events.runtime.router import Router
 from fp_events.runtime.service import Service
 
 from .building import check, folder_of, make_ledger, names_of
-from .caching import CACHES
 from .interpreter import settle
 from .watching import fingerprint
 from .workshop import Workshop

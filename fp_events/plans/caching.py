@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from fp_events.domain.caching import MISSING, CacheSpec, NodeStore
 from fp_events.domain.errors import ConfigError
-from fp_events.domain.marks import NodeCache, OfInputs
+from fp_events.domain.marks import SKIPPED, NodeCache, OfInputs
 from fp_events.domain.pipeline import Pipeline
 
 from .awaiting import may_await
@@ -58,6 +58,9 @@ def cached_call(call: Any, *, node: str, version: str, rule: Rule, store: NodeSt
     """
 
     def look(arguments: Mapping[str, Any]) -> tuple[str | None, Any]:
+        if any(value is SKIPPED for value in arguments.values()):
+            # Of a task that is told of what was skipped: its answer is no value of its own.
+            return None, MISSING
         try:
             known = dict(sorted(arguments.items())) if rule.key is None else rule.key(arguments)
         except Exception as error:  # noqa: BLE001 (the user's function may raise anything; it fails no run)
@@ -68,7 +71,7 @@ def cached_call(call: Any, *, node: str, version: str, rule: Rule, store: NodeSt
         return key, store.get(node, key, ttl=rule.ttl, classes=rule.classes)
 
     def keep(key: str | None, value: Any) -> None:
-        if key is not None:
+        if key is not None and value is not SKIPPED:
             store.put(node, key, value, ttl=rule.ttl, classes=rule.classes)
 
     def cached(**arguments: Any) -> Any:
@@ -91,7 +94,7 @@ def cached_call(call: Any, *, node: str, version: str, rule: Rule, store: NodeSt
             note_cached()
         return value
 
-    return functools.update_wrapper(cached_async if is_async else cached, call)
+    return cached_async if is_async else cached
 
 
 class PlanCaching:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import pickle
 import threading
 import time
 from collections.abc import Iterator
@@ -74,7 +75,7 @@ def test_a_value_is_found_by_all_who_open_the_store(url: str) -> None:
     assert len({other.key("n", "w", 1), other.key("m", "v", 1), other.key("n", "v", 2), key}) == 4
     assert opened(url, "q").key("n", "v", 1) != key
     assert get(other, "0" * 40) is MISSING
-    assert {"hits": 1, "missed": 1} == dict(other.counts)
+    assert {"hits": 1, "missed": 1} == other.tally.counts()
 
 
 def test_names_are_never_paths(url: str) -> None:
@@ -107,7 +108,7 @@ def test_a_truncated_value_is_missing(url: str, cut: int) -> None:
     system.pipe_file(path, data[:cut])
 
     assert get(store, key) is MISSING
-    assert 1 == store.counts["damaged"]
+    assert 1 == store.tally.counts()["damaged"]
     put(store, "value")
     assert "value" == get(store, key)
 
@@ -142,7 +143,7 @@ def test_foreign_files_are_no_values(tmp_path: Path, caplog: pytest.LogCaptureFi
     ):
         file.write_bytes(data)
         assert get(store, key) is MISSING
-    assert 4 == store.counts["damaged"]
+    assert 4 == store.tally.counts()["damaged"]
     assert 1 == len([each for each in caplog.records if "'n'" in each.getMessage()])
 
 
@@ -155,7 +156,7 @@ def test_a_folder_in_the_place_of_a_value_is_survived(tmp_path: Path) -> None:
 
     assert get(store, key) is MISSING
     put(store, "value")
-    assert 2 == store.counts["failed"]
+    assert 2 == store.tally.counts()["failed"]
 
 
 def test_old_values_are_missing(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_a_value_that_is_too_large_drives_none_out(tmp_path: Path) -> None:
     large = put(store, os.urandom(MIB), node="large")
 
     assert ("small", MISSING) == (get(store, small), get(store, large, node="large"))
-    assert 1 == store.counts["too_large"]
+    assert 1 == store.tally.counts()["too_large"]
 
 
 def test_what_cannot_be_kept_is_counted_and_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -217,7 +218,7 @@ def test_what_cannot_be_kept_is_counted_and_told_once(tmp_path: Path, caplog: py
         assert store.key("n", "v", {"x": print}) is None
         store.put("n", "0" * 40, threading.Lock(), ttl=None, classes=NONE)
 
-    assert {"unhashable": 3, "unencodable": 3} == dict(store.counts)
+    assert {"unhashable": 3, "unencodable": 3} == store.tally.counts()
     told = [each.getMessage() for each in caplog.records]
     assert 2 == len(told)
     assert "p: cached node 'n': its inputs have no stable form (its type, or a type inside, is builtin" in told[0]
@@ -239,7 +240,7 @@ def test_a_store_that_cannot_be_used_is_told_once_and_fails_nothing(
         assert 0 < len(told) <= 2
         assert "cannot be" in told[0].getMessage()
         assert "runs go on without it" in told[0].getMessage()
-        assert 0 < store.counts["failed"]
+        assert 0 < store.tally.counts()["failed"]
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +255,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
         patch.setattr(os, "open", full)
         put(store, "new")
     assert "old" == get(store, key)
-    assert 1 == store.counts["failed"]
+    assert 1 == store.tally.counts()["failed"]
     assert [] == list(tmp_path.rglob(".*"))
 
 
@@ -308,7 +309,7 @@ def _work(folder: str, number: int, rounds: int) -> None:
         expected = [node, arguments, "x" * 20_000]
         assert found is MISSING or found == expected, (number, turn)
         store.put(node, key, expected, ttl=None, classes=NONE)
-    assert not store.counts["damaged"]
+    assert "damaged" not in store.tally.counts()
 
 
 def test_processes_and_threads_share_a_store(tmp_path: Path) -> None:
@@ -359,6 +360,16 @@ def test_clear_takes_what_it_was_asked_for(tmp_path: Path) -> None:
     assert 2 == clear(str(tmp_path))[0]
     assert "mine" == note.read_text()
     assert [tmp_path / "p"] == list(tmp_path.iterdir())
+
+
+def test_a_store_goes_along_as_plain_settings(tmp_path: Path) -> None:
+    """Where a node runs in another process, it opens the store by itself."""
+    store = opened(tmp_path)
+    key = put(store, "value")
+    data = pickle.dumps(store)
+
+    assert len(data) < 1000
+    assert "value" == get(pickle.loads(data), key)
 
 
 def test_codec_errors_say_why() -> None:

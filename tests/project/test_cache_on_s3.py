@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from fp_events import app, config
-from fp_events.app.caching import CACHES
-from fp_events.cache import Caches, survey
+from fp_events.cache import CACHES, Caches, survey
 from fp_events.domain.caching import MISSING
 from tests.cache.test_store import Codec, get, put
 from tests.endtoend.harness import write_project
