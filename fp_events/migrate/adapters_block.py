@@ -29,6 +29,7 @@ _JAEGER: Final = 6831
 _PORT: Final = "6831 was Jaeger's own protocol; spans go by OTLP now, whose port is 4317"
 _TODO: Final = {
     ("mlflow", "run_id"): "each attempt is a run of its own in MLflow",
+    ("hamilton_tracker", "version"): "write it among `tags`; runs have the code's version anyway",
 }
 
 

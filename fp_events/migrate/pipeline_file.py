@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
+from fp_events.domain.errors import ConfigError
+
 from .adapters_block import adapter_block, one_adapter
 from .blocks import New, Old, is_empty
 from .layouts import OldPipeline, OldProject
@@ -31,8 +33,7 @@ class PipelineFile:
         self.new = New(f"conf/pipelines/{pipeline.name}.yml", "pipeline", judge)
         #: Environment -> what is different there.
         self.overlays: dict[str, New] = {}
-        text = (found.root / pipeline.module).read_text(encoding="utf-8") if pipeline.module else ""
-        self.module = Module(pipeline.module or "", text)
+        self.module = Module(pipeline.module or "", _text(found, pipeline))
 
     def translate(self, local: set[str]) -> Rewritten:
         """Fill `new` and `overlays`; the module's new text. `local` are the modules of ``pipelines/``."""
@@ -132,6 +133,15 @@ class PipelineFile:
             block = tracker.data["pipeline"].get(name)
             if block:
                 one_adapter(Old(self._migration, tracker, ("pipeline", name), block), "hamilton_tracker", self.new)
+
+
+def _text(found: OldProject, pipeline: OldPipeline) -> str:
+    if pipeline.module is None:
+        return ""
+    try:
+        return (found.root / pipeline.module).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text", where=pipeline.module, mend="save it as UTF-8") from error
 
 
 def _overlay(environment: str, pipeline: OldPipeline) -> str:

@@ -172,7 +172,8 @@ def _run(old: Old, new: New) -> None:
     elif running:
         note = "a limit for all runs of a pipeline is its pool: `run.executor.max_workers`"
         old.tell(Kind.TODO, "max_running_jobs", running, note=note)
-    policy = old.take("conflict_policy")
+    # Version 0.6 misspelt it.
+    policy = old.take("conflict_policy") or old.take("conflict_poilcy")
     if policy not in (None, "do_nothing"):
         old.tell(Kind.DROPPED, "conflict_policy", policy, note="what the files say is taken over at each start")
     executor = old.take("executor")

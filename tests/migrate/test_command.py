@@ -153,3 +153,14 @@ def test_what_is_no_configuration_is_copied(tmp_path: Path, program: Program) ->
     notes = {change["where"]: change["note"] for change in told["changes"] if change["kind"] == "todo"}
     assert "`from fp_events import Project` has `run`, `run_async` and `submit`" == notes["scripts/start.py:1"]
     assert "variables are taken from the environment alone: export them before `fp-events serve`" == notes[".env"]
+
+
+def test_a_module_in_another_encoding_is_named(tmp_path: Path, program: Program) -> None:
+    """Nothing is written."""
+    old = projects.write(projects.TODAY, tmp_path / "old")
+    (old / "pipelines/umlaut.py").write_bytes(b"# -*- coding: latin-1 -*-\n# W\xe4rme\n")
+
+    ended = program("migrate", old)
+
+    assert (78, "error: pipelines/umlaut.py: is not UTF-8 text; save it as UTF-8\n") == (ended.code, ended.err)
+    assert not (tmp_path / "old-fp-events").exists()
