@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
 from fp_events import config as configuration
+from fp_events.app import places
 from fp_events.app.building import check
 
 FILES = {
@@ -27,16 +27,22 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_missing_extra_is_named_with_its_command(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`check` refuses the pipeline and says what to install."""
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "rq" else find(name))
+@pytest.mark.parametrize(("executor", "package"), [("rq", "rq"), ("ray", "ray"), ("dask", "distributed")])
+def test_a_missing_extra_is_named_with_its_command(
+    project: Path, monkeypatch: pytest.MonkeyPatch, executor: str, package: str
+) -> None:
+    """`check` refuses the pipeline, and a schedule that asks for the executor, and says what to install."""
+    (project / "conf/project.yml").write_text("name: plant\n")
+    (project / "conf/pipelines/press.yml").write_text(
+        f"run: {{executor: {executor}}}\nschedule: {{cron: '@daily', inputs: {{payload: 1}}, executor: {executor}}}\n"
+    )
+    monkeypatch.setattr(places, "find_spec", lambda name: None if name == package else object())
 
     problems = [str(problem) for problem in check(configuration.load(project))]
 
-    assert [
-        "conf/project.yml:3: the executor 'rq' needs the package rq, which is not installed; pip install 'fp-events[rq]'"
-    ] == problems
+    said = f"the executor '{executor}' needs the package {package}, which is not installed; "
+    said += f"pip install 'fp-events[{executor}]'"
+    assert [f"conf/pipelines/press.yml:2: {said}", f"conf/pipelines/press.yml:1: {said}"] == problems
 
 
 def test_the_password_is_shown_nowhere(project: Path) -> None:
