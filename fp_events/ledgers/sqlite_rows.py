@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -151,8 +152,9 @@ def run_of(
     )
 
 
-def publication_of(row: sqlite3.Row) -> StoredPublication:
-    """A row of `outbox` joined to its run."""
+def publication_of(row: sqlite3.Row | Mapping[str, Any]) -> StoredPublication:
+    """A row of `outbox` joined to its run; its payload as bytes, or in hexadecimal digits."""
+    payload = row["payload"]
     return StoredPublication(
         seq=row["seq"],
         run_id=row["run_id"],
@@ -160,7 +162,7 @@ def publication_of(row: sqlite3.Row) -> StoredPublication:
         publication=Publication(
             event_id=row["event_id"],
             topic=row["topic"],
-            payload=row["payload"],
+            payload=bytes.fromhex(payload) if isinstance(payload, str) else payload,
             qos=row["qos"],
             retain=bool(row["retain"]),
             properties=properties_of(row["properties"]),

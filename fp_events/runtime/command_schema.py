@@ -83,7 +83,6 @@ ARGUMENTS: Mapping[str, _Schema] = {
     "jitter_factor": {"type": "number", "minimum": 0, "maximum": 1, "description": "Spreads the delays."},
     "timeout": _duration("Of one attempt"),
     "log_level": {"enum": list(LEVELS), "description": "Of the lines that the log has about the run."},
-    "with_adapter": _object('Adapters to turn on and off, such as {"mlflow": true}.'),
     "executor": {
         "type": ["string", "object"],
         "description": "Where the run executes: a type, or an object with `type` and its settings.",

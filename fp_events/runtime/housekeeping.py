@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime
 
 from fp_events.domain.errors import StorageError
@@ -16,13 +17,18 @@ from .publisher import Publisher
 from .runner import Runner
 from .status import StatusBoard
 
-#: Seconds between prunings, and between looks at whether a pipeline's retained state is to be published anew.
+#: Seconds between prunings at the most, and ends of runs between them: deleting a little at a time leaves the commits
+#: beside it their pace, and the file its size. No two begin within PRUNE_LEAST seconds.
 PRUNE_EVERY = 60.0
+PRUNE_ENDS = 10_000
+PRUNE_LEAST = 1.0
+#: Seconds between two lines of the log about it, and between looks at whether a retained state is to be published anew.
+TELL_PRUNED = 60.0
 STATE_EVERY = 5
 
 
 class Housekeeping:
-    """Two roles beside the messages: `run` once a second, `prune` once a minute."""
+    """Two roles beside the messages: `run` once a second, `prune` as runs end."""
 
     def __init__(
         self, options: ServiceOptions, *, runner: Runner, intake: Intake, publisher: Publisher, board: StatusBoard
@@ -50,17 +56,28 @@ class Housekeeping:
 
     async def prune(self) -> None:
         """Keep retention; for ever. Raises LedgerCorrupt and LedgerFailed."""
+        gone, told_at = 0, time.monotonic()
         while True:
-            await asyncio.sleep(PRUNE_EVERY)
+            await self._prune_due()
             try:
-                pruned = await self._o.ledger.prune(self._o.retention, datetime.now(UTC))
+                gone += await self._o.ledger.prune(self._o.retention, datetime.now(UTC))
             except StorageError as error:
                 if not passing(error):
                     raise
                 self._o.log.warning("pruning_failed", error=str(error))
                 continue
-            if pruned:
-                self._o.log.info("pruned", runs=pruned)
+            now = time.monotonic()
+            if gone and now - told_at >= TELL_PRUNED:
+                self._o.log.info("pruned", runs=gone)
+                gone, told_at = 0, now
+
+    async def _prune_due(self) -> None:
+        """Wait until enough runs have ended, or enough time has passed."""
+        began, ended = time.monotonic(), self._board.finished()
+        while time.monotonic() - began < PRUNE_EVERY:
+            await asyncio.sleep(min(PRUNE_LEAST, PRUNE_EVERY))
+            if self._board.finished() - ended >= PRUNE_ENDS:
+                return
 
     def publish_states(self) -> None:
         """Publish the retained state of each pipeline whose state has changed."""

@@ -14,6 +14,7 @@ from .aim import Aim
 from .committer import Committer
 from .entry import Entry
 from .formats import Formats
+from .overflow import Overflow
 from .received_ids import StoredIds
 from .router import Match, Router, Target
 from .runner import Runner
@@ -36,6 +37,7 @@ class Intake(Taking):
         formats: Formats,
         session: int,
         received_ids: StoredIds,
+        overflow: Overflow,
         on_command: Callable[[Delivery], bool] | None,
     ) -> None:
         super().__init__(transport, runner.pending)
@@ -45,10 +47,12 @@ class Intake(Taking):
         self._formats = formats
         self._session = session
         self._received_ids = received_ids
+        self._overflow = overflow
         self._on_command = on_command
         self._aims: dict[Target, Aim] = {}
         self._now = 0.0
         self._burst = 0
+        self._may_start = False
         #: (delivery, message row) of what was acknowledged and is not yet known to be processed.
         self._unconfirmed: deque[tuple[int, int]] = deque()
 
@@ -74,7 +78,8 @@ class Intake(Taking):
         entries: list[list[Entry]] = []
         deliveries: list[Delivery] = []
         unsaved: list[Entry] = []
-        self._begin()
+        landing = self._overflow.enter()
+        self._begin(may_start=landing.held and self._runner.is_open)
         is_command, match = self._on_command, self._router.match
         for delivery in burst:
             if is_command is not None and is_command(delivery):
@@ -98,11 +103,16 @@ class Intake(Taking):
             if self._router.exactly_once:
                 settings = self._received_ids.settings(deliveries)
             batch = Batch(accepts=tuple(accepts), confirmed_message_id=confirmed, settings=settings)
-            committed = await self._committer.commit(batch)
-            taken = self._taken(committed.accepted, entries, deliveries)
+            taken: Sequence[Entry] = ()
+            try:
+                committed = await self._committer.commit(batch)
+                taken = self._taken(committed.accepted, entries, deliveries)
+            finally:
+                taken = self._overflow.landed(landing, taken)
             self._transport.acknowledge(burst)
             self._runner.take(taken)
         else:
+            self._overflow.landed(landing, ())
             self._transport.acknowledge(burst)
         if unsaved:
             self._runner.take(unsaved)
@@ -132,10 +142,15 @@ class Intake(Taking):
             aim = self._aims[target] = Aim(target, self._runner.lanes[target.pipeline.name], self._formats)
         return aim
 
-    def _begin(self) -> None:
+    def _begin(self, *, may_start: bool) -> None:
         """Nothing of this burst is claimed yet."""
         self._now = time.monotonic()
         self._burst += 1
+        self._may_start = may_start
+
+    def _is_full(self) -> bool:
+        """What is saved may wait in the ledger; what is not is in memory alone."""
+        return super()._is_full() and (not self._overflow.enabled or self._router.receives)
 
     def _new(self, delivery: Delivery, targets: Sequence[Match]) -> tuple[Accept, list[Entry]]:
         message = delivery.message
@@ -144,7 +159,7 @@ class Intake(Taking):
         for target, captures in targets:
             aim = self._aims.get(target) or self._aim(target)
             if aim.burst != self._burst:
-                aim.begin(self._burst, may_start=self._runner.is_open)
+                aim.begin(self._burst, may_start=self._may_start)
             run, entry = aim.run(message, captures, self._now)
             runs.append(run)
             entries.append(entry)

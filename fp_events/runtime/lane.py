@@ -21,6 +21,8 @@ CLAIM_AHEAD = 32
 #: Runs of a trigger that are claimed as they are accepted although no worker is free yet: as many as one worker
 #: ends in so many seconds, so that fast runs need no claim of their own and a crash meets few that had not begun.
 CLAIM_SECONDS = 0.01
+#: Seconds of a claim that are made up for by claiming more at a time.
+LONGEST_CLAIM = 0.1
 MOST_CLAIMED = 1_000
 #: Keys, and bytes of their state, that stay in memory when nothing runs for them.
 REMEMBERED_KEYS = 50_000
@@ -103,6 +105,8 @@ class Lane:
         self.states = KeyStates()
         #: Seconds of an attempt, a moving average; None: not measured yet.
         self._pace: float | None = None
+        #: Seconds from the wish to claim waiting runs until they are, a moving average.
+        self._claiming = 0.0
         self._surplus = 0
         #: Since the start of the daemon.
         self.outcomes: Counter[Outcome] = Counter()
@@ -173,7 +177,12 @@ class Lane:
     def measure(self, seconds: float) -> None:
         """An attempt took so long; a sample now and then is enough."""
         self._pace = seconds if self._pace is None else 0.8 * self._pace + 0.2 * seconds
-        self._surplus = min(MOST_CLAIMED, int(CLAIM_SECONDS / max(self._pace, 1e-6)))
+        # While one burst is claimed, another one must be there to be executed.
+        self._surplus = min(MOST_CLAIMED, int((CLAIM_SECONDS + self._claiming) / max(self._pace, 1e-6)))
+
+    def claimed(self, seconds: float) -> None:
+        """A claim took so long."""
+        self._claiming = min(LONGEST_CLAIM, 0.8 * self._claiming + 0.2 * seconds)
 
     def add(self, entry: Entry) -> None:
         """Take a run in: behind its key, or into its trigger's queue."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fp_events.domain.message import ConnectionStatus, Delivery
@@ -25,11 +26,13 @@ from .listening import Listener
 from .live import LiveDaemon
 from .mqtt_door import MqttDoor
 from .options import ServiceOptions
+from .overflow import Overflow
 from .pausing import restore
 from .placing import Placing
 from .publisher import Publisher
 from .pulse import LoopPulse, WriterPulse
 from .received_ids import StoredIds
+from .recovery import entry_of
 from .reloading import Reloader
 from .routers import Routers
 from .runner import Runner
@@ -62,6 +65,7 @@ class Parts:
     timers: Timers
     runner: Runner
     placing: Placing
+    overflow: Overflow
     intake: Intake
     housekeeping: Housekeeping
     socket: SocketDoor
@@ -87,6 +91,7 @@ class Parts:
             "transport": self.transport.run,
             "publisher": self.publisher.run,
             "intake": self.intake.run,
+            "overflow": self.overflow.run,
             "states": self.runner.load_states,
             "other executors": self.placing.run,
             "timers": self.timers.run,
@@ -140,6 +145,13 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
     placing = Placing(o.places, runner.collect)
     runner.place_by(placing.submit)
     restore(runner.lanes.values(), opened.settings)
+    overflow = Overflow(
+        o.ledger,
+        runner.pending,
+        take=runner.take,
+        entry_of=partial(entry_of, runner=runner),
+        enabled=o.ledger_path is not None,
+    )
     intake = Intake(
         transport=transport,
         router=router,
@@ -147,6 +159,7 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         runner=runner,
         formats=o.formats,
         received_ids=received_ids,
+        overflow=overflow,
         session=int(opened.settings.get(SESSION, b"0")),
         on_command=take_command,
     )
@@ -182,6 +195,7 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
     )
     board.add("control", lambda: {"mqtt": o.control is not None, "answered": door.answered, "refused": door.refused})
     board.add("schedules", scheduler.shown)
+    board.add("overflow", overflow.shown)
     board.add("other_executors", placing.shown)
     board.add("reload", reloader.shown)
     board.add("hooks", callbacks.shown)
@@ -200,6 +214,7 @@ def assemble(o: ServiceOptions, routers: Routers, opened: Opened) -> Parts:
         timers=timers,
         runner=runner,
         placing=placing,
+        overflow=overflow,
         intake=intake,
         housekeeping=housekeeping,
         socket=SocketDoor(socket_path(o.folder), table, audit),

@@ -20,8 +20,9 @@ BURST = 500
 #: Bursts that the transport has at a time.
 UNDER_WAY = 8
 BURST_BYTES = 4 * 1024 * 1024
-#: Rows read from the ledger at a time.
-PAGE = 2_000
+#: Rows read from the ledger at a time, and their bytes.
+PAGE = 4_000
+PAGE_BYTES = 8 * 1024 * 1024
 #: Seconds before what the broker has not answered is published again.
 AGAIN = 0.05
 #: Events (not durable) that wait at the most, for a connection above all; older ones are dropped first.
@@ -39,17 +40,26 @@ class Publisher:
         *,
         limits: Limits,
         on_refused: Callable[[Publication, str], None],
+        on_behind: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        """`on_behind`: results come faster than the broker, which is there, takes them; and when that is over."""
         self._ledger = ledger
         self._committer = committer
         self._transport = transport
         self._limits = limits
         self._on_refused = on_refused
+        self._on_behind = on_behind
+        #: The broker has answered since the connection was made; what `on_behind` was told last.
+        self._flows = False
+        self._is_behind = False
         self._outbox: deque[Publication] = deque()
         self._events: deque[Publication] = deque(maxlen=EVENTS)
         self._held_bytes = 0
         #: There may be unsent rows in the ledger that are not in memory.
         self._spilled = True
+        #: The last row that was read; all later ones are still there only. None: not known, some of what is in memory
+        #: may be there too.
+        self._read_to: int | None = None
         #: What becomes durable while the ledger is being read: the reading has it, or lacks it. None: no reading.
         self._beside: list[Publication] | None = None
         self._wake = asyncio.Event()
@@ -68,6 +78,7 @@ class Publisher:
         elif self._spilled or full:
             # Order is the ledger's: once something was left there, all later ones follow through it.
             self._spilled = True
+            self._judge()
         else:
             self._hold(publications)
         self._rouse()
@@ -75,6 +86,7 @@ class Publisher:
     def look(self) -> None:
         """Publish what the ledger has unsent, once everything in memory is confirmed."""
         self._spilled = True
+        self._read_to = None
         self._beside = None
         self._rouse()
 
@@ -87,6 +99,12 @@ class Publisher:
         """The same for several."""
         self._events.extend(publications)
         self._rouse()
+
+    def _judge(self) -> None:
+        behind = self._spilled and self._flows
+        if behind is not self._is_behind:
+            self._is_behind = behind
+            self._on_behind(behind)
 
     async def emptied(self) -> None:
         """Wait until everything durable is confirmed, and every event told."""
@@ -105,7 +123,7 @@ class Publisher:
                 self._settle()
                 if self._again:
                     await self._come_back()
-                elif not self._outbox and self._spilled and not self._under_way:
+                elif self._spilled and self._may_read:
                     await self._refill()
                     self._wake.set()
                 else:
@@ -117,6 +135,10 @@ class Publisher:
     async def _send(self) -> None:
         """Hand over what waits: a burst does not wait for the broker's answer to the one before."""
         while len(self._under_way) < UNDER_WAY and (self._outbox or self._events):
+            if not self._transport.status().connected:
+                # A broker that is away is no reason not to run: what is computed waits in the ledger.
+                self._flows = False
+                self._judge()
             await self._transport.connected()
             if self._under_way and self._under_way[0][1].done():
                 # Perhaps the connection was lost in between: nothing may overtake what has to be sent again.
@@ -146,22 +168,37 @@ class Publisher:
         await asyncio.sleep(AGAIN)
         self._wake.set()
 
+    @property
+    def _may_read(self) -> bool:
+        if self._read_to is None:
+            return not self._outbox and not self._under_way
+        return len(self._outbox) < PAGE // 2 and self._held_bytes < self._limits.held_bytes
+
     async def _refill(self) -> None:
-        # What is confirmed but not yet marked sent would be read again.
-        await self._committer.flushed()
+        """Read the next page; what the transport has goes out meanwhile."""
+        if self._read_to is None:
+            # What is confirmed but not yet marked sent would be read again.
+            await self._committer.flushed()
         beside = self._beside = []
-        most = self._limits.held_bytes
-        rows = await patiently(partial(self._ledger.unsent, after_seq=0, limit=PAGE, max_bytes=most))
-        # A row may be read before its poster is told that it is durable.
-        await self._committer.flushed()
+        most, after = min(PAGE_BYTES, self._limits.held_bytes), self._read_to or 0
+        rows = await patiently(partial(self._ledger.unsent, after_seq=after, limit=PAGE, max_bytes=most))
         found = [row.publication for row in rows]
+        is_last = len(rows) < PAGE and sum(len(publication.payload) for publication in found) < most
+        if is_last:
+            # A row may be read before its poster is told that it is durable.
+            await self._committer.flushed()
+        if self._beside is not beside:
+            # `look` was called meanwhile: once all that is in memory is confirmed it is read from the beginning.
+            self._beside = None
+            return
         self._hold(found)
-        whole = self._beside is beside and len(rows) < PAGE and self._held_bytes < most
-        if whole:
+        if is_last:
             known = {publication.event_id for publication in found}
             self._hold(publication for publication in beside if publication.event_id not in known)
-        self._spilled = not whole
+        self._spilled = not is_last
+        self._read_to = rows[-1].seq if rows and not is_last else None
         self._beside = None
+        self._judge()
 
     def _hold(self, publications: Iterable[Publication]) -> None:
         for publication in publications:
@@ -202,6 +239,9 @@ class Publisher:
                 refused.append((publication, Refused(event_id=event_id, reason=_reason(answer))))
             else:
                 self._again.append(publication)
+        if sent:
+            self._flows = True
+            self._judge()
         if refused:
             batch = Batch(sent=tuple(sent), refused=tuple(refusal for _, refusal in refused))
             self._committer.post(batch, partial(self._tell_refused, refused))

@@ -13,6 +13,7 @@ from fp_events.domain.run import Failure, RunState
 
 from .entry import Entry, entry_of_stored
 from .lane import Lane
+from .overflow import Overflow
 from .runner import Runner
 
 PAGE = 1000
@@ -38,8 +39,20 @@ class Recovered:
     homeless: Counter[str] = field(default_factory=Counter)
 
 
-async def recover(ledger: Ledger, runner: Runner) -> Recovered:
-    """Hold every unfinished run, in order of acceptance. The runner must not be open yet: keys keep their order."""
+def entry_of(stored: StoredRun, *, runner: Runner) -> Entry | None:
+    """A run that waits in the ledger; None where its pipeline or trigger is no longer configured."""
+    lane = runner.lanes.get(stored.pipeline)
+    trigger = _trigger(stored, lane)
+    if lane is None or (trigger is None and stored.trigger is not None):
+        return None
+    return entry_of_stored(stored, trigger)
+
+
+async def recover(ledger: Ledger, runner: Runner, overflow: Overflow) -> Recovered:
+    """Hold every unfinished run, in order of acceptance. The runner must not be open yet: keys keep their order.
+
+    Of those that are QUEUED only as many as memory has room for.
+    """
     found = Recovered()
     crashes: dict[str, int] = {}
     again: set[str] = set()
@@ -47,7 +60,13 @@ async def recover(ledger: Ledger, runner: Runner) -> Recovered:
     while True:
         page = await ledger.unfinished(after_seq=after, limit=PAGE)
         for stored in page:
+            if overflow.active and stored.state is RunState.QUEUED:
+                found.queued += 1
+                overflow.left += 1
+                continue
             _take(stored, runner, found)
+            if not overflow.active and overflow.enabled and runner.pending.full:
+                overflow.begin(stored.seq)
             crashes[stored.run_id] = stored.crashes
             if stored.crashes or stored.attempt - len(stored.attempts) > 1:
                 again.add(stored.run_id)

@@ -77,7 +77,7 @@ class Runner:
     @property
     def is_open(self) -> bool:
         """Whether new runs may be accepted RUNNING, as far as their lanes have room."""
-        return self._starter.open
+        return self._starter.open and not self._starter.held_back
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Run what the ledger has just accepted, in this order."""
@@ -110,6 +110,12 @@ class Runner:
         """Let runs start."""
         if not self._starter.draining:
             self._starter.open = True
+            self.pump_all()
+
+    def hold_back(self, behind: bool) -> None:
+        """Start no runs while their results would only wait to be published."""
+        self._starter.held_back = behind
+        if not behind:
             self.pump_all()
 
     def pump_all(self) -> None:

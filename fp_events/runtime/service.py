@@ -67,7 +67,7 @@ class Service:
         for executor in o.executors:
             await executor.start()
             roles.start_soon(parts.runner.collect, executor, name=f"collect:{type(executor).__name__}")
-        found = await recover(o.ledger, parts.runner)
+        found = await recover(o.ledger, parts.runner, parts.overflow)
         parts.teller.recovered(found)
         await parts.scheduler.load()
         await parts.socket.open()

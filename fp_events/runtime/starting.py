@@ -60,6 +60,8 @@ class Starter:
         #: Closed while suspects run alone, and for good at a drain.
         self.open = False
         self.draining = False
+        #: Closed while results are made faster than they are published.
+        self.held_back = False
 
     def connect(self, ending: Ending) -> None:
         """Where runs go that end without being started."""
@@ -71,7 +73,7 @@ class Starter:
 
     def pump(self, lane: Lane) -> None:
         """Start whatever may start."""
-        if not self.open or lane.paused:
+        if not self.open or self.held_back or lane.paused:
             return
         started: list[Entry] = []
         claims: list[Entry] = []
@@ -136,7 +138,11 @@ class Starter:
             asyncio.get_running_loop().call_soon(self._claimed, lane, unsaved, Committed())
         if saved:
             claims = tuple(Claim(run_id=e.run_id, attempt=e.attempt, alone=e.odd.alone) for e in saved)
-            self._committer.post(Batch(claims=claims), partial(self._claimed, lane, saved))
+            self._committer.post(Batch(claims=claims), partial(self._durable, lane, saved, time.monotonic()))
+
+    def _durable(self, lane: Lane, entries: list[Entry], asked_at: float, committed: Committed) -> None:
+        lane.claimed(time.monotonic() - asked_at)
+        self._claimed(lane, entries, committed)
 
     def _claimed(self, lane: Lane, entries: list[Entry], committed: Committed) -> None:
         started = []

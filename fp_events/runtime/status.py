@@ -44,11 +44,11 @@ class StatusBoard:
 
     def sample(self) -> None:
         """Take a sample for the rates; once a second."""
-        self._rates.append((time.monotonic(), self._intake.received, self._finished()))
+        self._rates.append((time.monotonic(), self._intake.received, self.finished()))
 
     def activity(self) -> int:
         """A number that grows with every message and every run that ends."""
-        return self._intake.received + self._finished()
+        return self._intake.received + self.finished()
 
     def add(self, name: str, section: Callable[[], Any]) -> None:
         """Have `status` show, under `name`, what `section` returns."""
@@ -84,7 +84,7 @@ class StatusBoard:
             "totals": {
                 "received": self._intake.received,
                 "unmatched": self._intake.unmatched,
-                "finished": self._finished(),
+                "finished": self.finished(),
                 "pending": len(self._runner.pending),
                 "pending_bytes": self._runner.pending.bytes,
                 **self._per_second(),
@@ -141,7 +141,8 @@ class StatusBoard:
             for trigger, queue in zip(lane.pipeline.triggers, lane.queues, strict=False)
         ]
 
-    def _finished(self) -> int:
+    def finished(self) -> int:
+        """Runs that have ended since the start."""
         return sum(lane.outcomes.total() for lane in self._runner.lanes.values())
 
     def _per_second(self) -> dict[str, float]:

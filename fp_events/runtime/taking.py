@@ -54,9 +54,13 @@ class Taking(ABC):
 
     async def _has_room(self) -> bool:
         """Wait until the daemon may hold more; False when it is stopped."""
-        if self._pending.full:
+        if self._is_full():
             await self._unless_stopped(self._pending.room)
         return not self._stopped
+
+    def _is_full(self) -> bool:
+        """Whether to wait until some runs have ended."""
+        return self._pending.full
 
     async def _unless_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
         found: T | None = None
