@@ -116,7 +116,7 @@ async def test_what_a_failed_run_saved_is_not_published(tmp_path: Path) -> None:
     assert [("alarms", b"never heard")] == [(m.topic, m.payload) for m in heard.messages if m.topic != "done"]
 
 
-@pytest.mark.parametrize("executor", ["local", "threadpool", "processpool"])
+@pytest.mark.parametrize("executor", ["local", "processpool"])
 async def test_retained_messages_are_loaded(tmp_path: Path, executor: str) -> None:
     """As JSON, as bytes; a default where nobody spoke; an error that says so without one."""
     async with mosquitto() as broker:

@@ -11,9 +11,6 @@ import pytest
 
 from fp_events import Project, RunFailed
 from tests.endtoend.harness import write_project
-from tests.project.conftest import s3, s3_server
-
-__all__ = ["s3", "s3_server"]
 
 TABLES = """
 import pandas as pd
@@ -71,7 +68,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
 SAVED = ["saved_csv", "saved_parquet", "saved_json"]
 
 
-@pytest.mark.parametrize("executor", ["local", "threadpool", "processpool"])
+@pytest.mark.parametrize("executor", ["threadpool", "processpool"])
 def test_relative_paths_are_in_the_project(project: Project, tmp_path: Path, executor: str) -> None:
     """Loaded and saved there, folders made where they are missing; nothing in the working directory."""
     given = {"rows_file": "data/rows.csv", **paths("made/")}

@@ -57,8 +57,8 @@ async def test_a_run_that_was_submitted(tmp_path: Path) -> None:
             project.runs.get("second")
 
 
-async def test_runs_that_come_later_and_runs_that_are_cancelled(tmp_path: Path) -> None:
-    """Waiting ones say when they are due; one that runs stops."""
+async def test_runs_that_come_later_are_cancelled_or_are_refused(tmp_path: Path) -> None:
+    """Waiting ones say so; one that runs stops; what only this process could do is not sent."""
     async with daemon(tmp_path) as (project, _, _):
         later = project.submit("tank", inputs={"mm": 1.0}, run_in=timedelta(hours=1), priority=9)
         at = project.submit("tank", inputs={"mm": 1.0}, run_at=datetime.now(UTC) + timedelta(hours=2), deadline="3h")
@@ -70,10 +70,7 @@ async def test_runs_that_come_later_and_runs_that_are_cancelled(tmp_path: Path) 
         assert [True, True, True] == [each.cancel() for each in (later, at, running)]
         assert "cancelled" == (await asyncio.to_thread(running.wait, 20))["outcome"]
 
-
-async def test_what_a_daemon_cannot_be_given(tmp_path: Path) -> None:
-    """Objects, callbacks and code stay in this process; unknown inputs are the daemon's to refuse."""
-    async with daemon(tmp_path) as (project, _, _):
+        # Objects, callbacks and code stay in this process; unknown inputs are the daemon's to refuse.
         with pytest.raises(UsageError, match="a daemon takes values that JSON has"):
             project.submit("tank", inputs={"mm": object()})
         with pytest.raises(UsageError, match="on_success cannot be sent to a daemon"):
