@@ -42,6 +42,9 @@ class Handlers:
     def install(self, made: Mapping[str, Handler]) -> None:
         """Hand these out from now on."""
         replaced = [self._made[name] for name in made if name in self._made]
+        for handler in made.values():
+            if isinstance(handler, HookedHandler):
+                handler.hold()
         self._made.update(made)
         for handler in replaced:
             if isinstance(handler, HookedHandler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -42,6 +43,10 @@ class HookedHandler(PipelineHandler):
         self.is_async = self.is_async or waits
         self._hooks_wait = self._prepare_on_loop
 
+    def hold(self) -> None:
+        """It takes over: resources that it shares with its predecessor stay open."""
+        self._lease.hold()
+
     def retire(self) -> None:
         """Another handler takes its place: resources that only this one has are closed after its last attempt."""
         self._lease.retire()
@@ -58,12 +63,11 @@ class HookedHandler(PipelineHandler):
 
     def open_resources(self) -> None:
         """Open what ordinary functions open, before a run's time is counted; attempts tell what is wrong with it."""
-        for name, resource in self._lease.resources.items():
-            if not resource.is_async and name in self._default.wanted and name not in self._default.base:
-                try:
+        wanted = self._default.wanted - self._default.base.keys()
+        with self._lease, suppress(ResourceUnavailable):
+            for name, resource in self._lease.resources.items():
+                if name in wanted and not resource.is_async:
                     self._lease.get(name)
-                except ResourceUnavailable:
-                    return
 
     def _ready(self, attempt: Attempt) -> Ready:
         return _driven(self._prepare(attempt, on_loop=False))

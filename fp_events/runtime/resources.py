@@ -101,23 +101,23 @@ class Lease:
         self._pool = pool
         self.resources = resources
         self._lock = threading.Lock()
-        #: Attempts under way, and one for the handler until it is retired.
+        #: Attempts under way, and one for the handler from its first use until it is retired.
         self._users = 0
-        self._retired = False
-        self.__enter__()
+        self._is_held = False
+        self._is_retired = False
+
+    def hold(self) -> None:
+        """The handler is in use."""
+        with self._lock:
+            self._hold()
 
     def __enter__(self) -> None:
         with self._lock:
-            if self._users == 0:
-                self._pool.take(self.resources)
-            self._users += 1
+            self._hold()
+            self._come()
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            closing = self._pool.give_back(self.resources) if self._users == 0 else []
-        for found in closing:
-            found.close()
+        self._leave()
 
     def get(self, name: str) -> Any:
         """A resource that an ordinary function opens; raises ResourceUnavailable."""
@@ -131,13 +131,26 @@ class Lease:
         found = self._pool.of_process(resource)
         return found.get() if found.is_open else await on_thread(found.get)
 
-    def __del__(self) -> None:
-        # A handler that was made and never took the place of its predecessor.
-        self.retire()
-
     def retire(self) -> None:
         """The handler has been replaced."""
         with self._lock:
-            retired, self._retired = self._retired, True
-        if not retired:
-            self.__exit__()
+            was_held, self._is_held, self._is_retired = self._is_held, False, True
+        if was_held:
+            self._leave()
+
+    def _hold(self) -> None:
+        if not self._is_held and not self._is_retired:
+            self._is_held = True
+            self._come()
+
+    def _come(self) -> None:
+        if self._users == 0:
+            self._pool.take(self.resources)
+        self._users += 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            closing = self._pool.give_back(self.resources) if self._users == 0 else []
+        for found in closing:
+            found.close()
