@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fp_events.domain.errors import ConfigError, Problem, UsageError
@@ -23,8 +24,10 @@ def check_schedules(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Proble
         if not schedule.enabled:
             continue
         asked = {name: schedule.request[name] for name in ("final_vars", "config") if name in schedule.request}
+        cache = schedule.request.get("cache")
+        scheduled = pipeline if cache is None else replace(pipeline, cache=pipeline.cache.over(cache), origins={})
         try:
-            selection = catalogue.plan(pipeline, **asked).selection
+            selection = catalogue.plan(scheduled, **asked).selection
         except UsageError as error:
             what = f"schedule '{schedule.schedule_id}': {error.what}"
             yield Problem(what=what, where=schedule.where or pipeline.where, mend=error.mend)
@@ -33,6 +36,10 @@ def check_schedules(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Proble
             # Without its own outputs and configuration the plan is the pipeline's, whose problems are told already.
             if asked:
                 yield from error.problems
+            elif cache is not None:
+                for problem in error.problems:
+                    what = f"schedule '{schedule.schedule_id}': {problem.what}"
+                    yield Problem(what=what, where=schedule.where or pipeline.where, mend=problem.mend)
             continue
         yield from _given(pipeline, schedule, selection)
         yield from _unfilled(pipeline, schedule, selection)
