@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .edits import Edits
 from .modules import Module, Reading, decorated, group_of, is_writable, literal, only_harmless_beside
 from .report import Kind, Migration
 
@@ -53,10 +54,7 @@ class Rewriting:
         self._migration = migration
         self._yaml_file = yaml_file
         self._done = Rewritten(module.text)
-        self._lines = module.text.encode().splitlines(keepends=True)
-        #: Start and end as (line, byte), and what stands there now.
-        self._edits: list[tuple[tuple[int, int], tuple[int, int], str]] = []
-        self._gone: set[ast.AST] = set()
+        self._edits = Edits(module)
 
     def run(self, local: Collection[str] = ()) -> Rewritten:
         """The new text; `local` are modules in ``pipelines/``, which FlowerPower lets import each other by name."""
@@ -64,14 +62,19 @@ class Rewriting:
             self._reading(reading)
         self._flowerpower()
         self._siblings(local)
-        self._done.text = self._edited()
+        text = self._edits.result()
+        if text is None:
+            note = "FlowerPower's lines could not be taken out of it: it is copied as it was"
+            self._tell(Kind.TODO, self._module.file, "module", "", "", note)
+            return Rewritten(self._module.text)
+        self._done.text = text
         return self._done
 
     def _reading(self, reading: Reading) -> None:
         where = self._module.where(reading.statement)
         old = ast.get_source_segment(self._module.text, reading.statement) or reading.name
         if not reading.uses:
-            self._remove(reading.statement)
+            self._edits.remove(reading.statement)
             self._tell(Kind.CHANGED, where, reading.name, old, "", "nothing used it")
             return
         if not reading.block:
@@ -97,7 +100,7 @@ class Rewriting:
             self._done.flat |= params[key]
             self._done.moved.add(key)
             for call in calls:
-                self._remove(call, decorator=True)
+                self._edits.remove(call)
                 new = ", ".join(f"params.{name}: {value}" for name, value in params[key].items())
                 note = "a parameter is filled by its name"
                 self._tell(Kind.CHANGED, self._module.where(call), f"params.{key}", params[key], new, note)
@@ -109,7 +112,7 @@ class Rewriting:
             lines = [f"    {literal(key)}: {self._hamilton(value, params)}," for key, value in inside.items()]
             self._literal(reading, lines, kept, where, old, functions=True)
         else:
-            self._remove(reading.statement)
+            self._edits.remove(reading.statement)
             self._tell(Kind.CHANGED, where, reading.name, old, "", "nothing uses it any more")
 
     def _flattened(self, reading: Reading, params: Mapping[str, Any]) -> dict[str, list[ast.Call]]:
@@ -173,7 +176,7 @@ class Rewriting:
         text = "\n".join(
             [*head, f"# What {self._yaml_file} had, which was read here.", f"{reading.name} = {{", *lines, "}"]
         )
-        self._replace(reading.statement, text)
+        self._edits.replace(reading.statement, text)
         for use in reading.uses:
             self._subscripts(use, values)
         note = "the values stand in the module now; to keep them in YAML, give functions parameters of their names"
@@ -181,7 +184,7 @@ class Rewriting:
 
     def _subscripts(self, use: ast.Name, values: Any) -> None:
         """``PARAMS.a.b`` as ``PARAMS["a"]["b"]``, as far as the values are blocks that have such keys."""
-        node: ast.AST = use
+        node: ast.expr = use
         keys: list[str] = []
         parent = self._module.parents.get(node)
         while isinstance(parent, ast.Attribute) and isinstance(values, Mapping) and parent.attr in values:
@@ -189,7 +192,7 @@ class Rewriting:
             values = values[parent.attr]
             node, parent = parent, self._module.parents.get(parent)
         if keys:
-            self._replace(node, use.id + "".join(f"[{literal(key)}]" for key in keys))
+            self._edits.replace(node, use.id + "".join(f"[{literal(key)}]" for key in keys))
 
     def _flowerpower(self) -> None:
         """Remove imports of which nothing is used any more, and tell of the others."""
@@ -197,7 +200,7 @@ class Rewriting:
         for node, name in self._module.imports():
             used = [alias for alias in node.names if self._is_used(alias)]
             if not used:
-                self._remove(node)
+                self._edits.remove(node)
                 continue
             text = ast.get_source_segment(self._module.text, node) or name
             self._tell(Kind.TODO, self._module.where(node), "import", text, "", instead_of(name))
@@ -207,19 +210,12 @@ class Rewriting:
         for statement in self._module.tree.body:
             if isinstance(statement, ast.FunctionDef) and statement.name == "_resolve_base_dir":
                 uses = self._module.uses(statement.name)
-                if uses and all(self._inside_gone(use) for use in uses):
-                    self._remove(statement)
+                if uses and all(self._edits.is_gone(use) for use in uses):
+                    self._edits.remove(statement)
 
     def _is_used(self, alias: ast.alias) -> bool:
         name = (alias.asname or alias.name).partition(".")[0]
-        return any(not self._inside_gone(use) for use in self._module.uses(name))
-
-    def _inside_gone(self, node: ast.AST) -> bool:
-        while node in self._module.parents:
-            if node in self._gone:
-                return True
-            node = self._module.parents[node]
-        return False
+        return any(not self._edits.is_gone(use) for use in self._module.uses(name))
 
     def _siblings(self, local: Collection[str]) -> None:
         for node in ast.walk(self._module.tree):
@@ -231,47 +227,12 @@ class Rewriting:
 
     def _sibling(self, node: ast.Import | ast.ImportFrom, text: str) -> None:
         old = ast.get_source_segment(self._module.text, node) or ""
-        self._replace(node, text)
+        self._edits.replace(node, text)
         note = "modules of `pipelines/` import each other through that folder"
         self._tell(Kind.CHANGED, self._module.where(node), "import", old, text, note)
 
     def _tell(self, kind: Kind, where: str, key: str, old: object, new: str, note: str) -> None:
         self._migration.tell(kind, where, key, old, new, note)
-
-    def _remove(self, node: ast.AST, *, decorator: bool = False) -> None:
-        """Take away the lines of a statement or a decorator."""
-        assert isinstance(node, ast.stmt | ast.Call)
-        self._gone.add(node)
-        first = node.lineno
-        if isinstance(node, ast.FunctionDef) and node.decorator_list:
-            first = node.decorator_list[0].lineno
-        last = node.end_lineno or first
-        if decorator and not self._lines[first - 1].lstrip().startswith(b"@"):
-            first -= 1
-        if first > 1 and not self._lines[first - 2].strip():
-            # One gap, not two.
-            while last < len(self._lines) and not self._lines[last].strip():
-                last += 1
-        self._edits.append(((first, 0), (last + 1, 0), ""))
-
-    def _replace(self, node: ast.AST, text: str) -> None:
-        assert isinstance(node, ast.stmt | ast.expr)
-        if isinstance(node, ast.stmt):
-            self._gone.add(node)
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        self._edits.append(((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset), text))
-
-    def _edited(self) -> str:
-        starts = [0]
-        for line in self._lines:
-            starts.append(starts[-1] + len(line))
-        content = self._module.text.encode()
-        for (first, column), (last, end), text in sorted(self._edits, reverse=True):
-            start = starts[min(first - 1, len(starts) - 1)] + column
-            stop = starts[min(last - 1, len(starts) - 1)] + end
-            content = content[:start] + text.encode() + content[stop:]
-        return content.decode()
 
 
 def _wrapped(item: Any, params: Mapping[str, Any]) -> str:

@@ -252,3 +252,30 @@ def test_what_else_a_module_has_of_flowerpower_is_told(tmp_path: Path, program: 
         (change["where"], change["note"]) for change in changes if change["key"] == "import"
     ]
     assert module == (tmp_path / "old-fp-events/pipelines/a.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("import os; PARAMS = Config.load('.', 'a').pipeline.params\n", "import os; pass\n"),
+        ("if True:\n    PARAMS = Config.load('.', 'a').pipeline.params\n", None),
+    ],
+    ids=["beside another", "in a block"],
+)
+def test_statements_that_share_their_lines(lines: str, expected: str | None, tmp_path: Path, program: Program) -> None:
+    """Only they go; what is not at the top of the module is told."""
+    module = (
+        "try:\n    from flowerpower.cfg import Config\nexcept ImportError:\n    pass\n"
+        + lines
+        + "\n\ndef b(c: int = 1) -> int:\n    return c\n"
+    )
+
+    _, changes = migrated({"pipelines/a.py": module}, tmp_path, program)
+
+    new = (tmp_path / "old-fp-events/pipelines/a.py").read_text()
+    compile(new, "a.py", "exec")
+    if expected is None:
+        assert "pipelines/a.py:2" in {change["where"] for change in changes if change["kind"] == "todo"}
+    else:
+        assert expected in new
+        assert "from flowerpower" not in new
