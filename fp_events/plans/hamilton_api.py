@@ -91,23 +91,28 @@ def _installed_in() -> str | None:
     return None
 
 
-@cache
 def load_extensions_for(imported: str, names: tuple[str, ...]) -> None:
-    """Load what a pipeline's import needs: its library's extension, or all of them for data loaders.
+    """Load what a pipeline's import needs: its library's extension; with loaders those of all libraries that are here.
 
-    `imported` is the dotted name in the import statement, `names` what it takes ``from`` there.
+    `imported` is the dotted name in the import statement, `names` what it takes ``from`` there. A library that nobody
+    has imported has no types that a function could load or save; importing it for its extension takes seconds.
     """
     top = imported.partition(".")[0]
-    if top == "hamilton":
-        wants_loaders = not names or not {"load_from", "save_to", "*"}.isdisjoint(names)
-        if wants_loaders and imported.startswith("hamilton.function_modifiers"):
-            for extension in _EXTENSIONS:
-                _load_extension(extension)
-            importlib.import_module("fp_events.plans.mqtt_adapters")
-        return
-    for extension, library in _EXTENSIONS.items():
-        if library == top:
+    if top != "hamilton":
+        for extension in _extensions_of(top):
             _load_extension(extension)
+    elif imported.startswith("hamilton.function_modifiers") and (
+        not names or not {"load_from", "save_to", "*"}.isdisjoint(names)
+    ):
+        for extension, library in _EXTENSIONS.items():
+            if library in sys.modules:
+                _load_extension(extension)
+        importlib.import_module("fp_events.plans.mqtt_adapters")
+
+
+@cache
+def _extensions_of(library: str) -> tuple[str, ...]:
+    return tuple(extension for extension, needed in _EXTENSIONS.items() if needed == library)
 
 
 @cache
