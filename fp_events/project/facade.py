@@ -7,6 +7,7 @@ import json
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: The file that makes a folder a project.
 _MARKER = Path("conf", "project.yml")
+#: Seconds that executors have to end.
+_PATIENCE = 10.0
 
 
 class Project:
@@ -227,7 +230,8 @@ def _close(loop: LoopThread, calls: _Calls) -> None:
         # The collector of garbage runs wherever it likes; a loop cannot wait for itself.
         threading.Thread(target=_close, args=(loop, calls)).start()
     elif loop.running:
-        loop.do(calls.close())
+        with suppress(TimeoutError):
+            loop.do(calls.close(), _PATIENCE)
         loop.stop()
 
 

@@ -32,8 +32,11 @@ class LoopThread:
         """Whether there was a call."""
         return self._loop is not None
 
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do it there and wait for the result. Raises UsageError where the caller is that loop itself."""
+    def do(self, work: Coroutine[Any, Any, T], patience: float | None = None) -> T:
+        """Do it there and wait for the result. Raises UsageError where the caller is that loop itself.
+
+        Raises TimeoutError after `patience` seconds.
+        """
         if self.is_here:
             work.close()
             raise UsageError(
@@ -42,7 +45,7 @@ class LoopThread:
             )
         future = self.start(work)
         try:
-            return future.result()
+            return future.result(patience)
         except BaseException:
             # KeyboardInterrupt, in a notebook above all: the run is not wanted any more.
             future.cancel()
@@ -69,7 +72,8 @@ class LoopThread:
         if loop is not None and thread is not None:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(loop.stop)
-            thread.join()
+            # A pipeline that holds the loop holds the thread; the process can end all the same.
+            thread.join(1.0)
 
     @staticmethod
     def _run(loop: asyncio.AbstractEventLoop) -> None:
