@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from fp_events.domain.run import Ended
 from fp_events.executors.dask import DaskExecutor
 from tests.support import free_port
 
-from .cluster_parts import BOOTSTRAP, DaskCluster, require_extra
+from .cluster_parts import BOOTSTRAP, DaskCluster, family, is_alive, require_extra
 from .runs import attempt, gather, only, released, run, until
 
 FOLDER = str(Path(__file__).parents[2])
@@ -120,3 +123,32 @@ async def test_nobody_at_the_address_ends_the_start() -> None:
 
     assert (69, "run.executor.address") == (caught.value.exit_code, caught.value.where)
     assert f"the dask cluster at {address} cannot be reached" in str(caught.value)
+
+
+_STARTED = """
+import asyncio, os
+from tests.executors.cluster_parts import MAKERS
+
+
+async def main():
+    made = MAKERS["dask"]()
+    await made.start()
+    print(made._link.pid, flush=True)
+    await asyncio.sleep(60)
+
+
+asyncio.run(main())
+"""
+
+
+async def test_a_cluster_of_ours_ends_with_a_daemon_that_is_killed() -> None:
+    """SIGKILL, and a moment later no process is left of it."""
+    require_extra("dask")
+    with subprocess.Popen([sys.executable, "-c", _STARTED], stdout=subprocess.PIPE, cwd=FOLDER) as daemon:
+        assert daemon.stdout is not None
+        processes = family(int(daemon.stdout.readline()))
+        assert len(processes) >= 3
+        daemon.kill()
+
+    async with asyncio.timeout(15):
+        await until(lambda: not any(is_alive(process) for process in processes))
