@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fp_events.domain.errors import RunNotFound, UsageError
 
 from .arguments import ask
+from .daemon import call
+from .known import expect_known
 from .moments import moment
 from .output import Format, note, show_value, warn
 from .texts import plural
+
+if TYPE_CHECKING:
+    from fp_events.config import Config
 
 RunsArgument = Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Ids as `runs list` shows them.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All that fit the other options, or all there are.")]
@@ -33,6 +38,41 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     str | None, typer.Option("--until", metavar="TIME", help="Only runs made before: 2h (ago), or an ISO time.")
 ]
+
+QueueOption = Annotated[
+    str | None, typer.Option("--queue-name", metavar="QUEUE", help="Only runs of pipelines that use this queue of RQ.")
+]
+
+
+def ask_all(config: Config, command: str, chosen: Mapping[str, Any], queue: str | None) -> dict[str, Any]:
+    """The answer to a command about runs; of all pipelines that use `queue`, one after the other, where one is named.
+
+    Raises UsageError where no pipeline uses it.
+    """
+    if queue is None:
+        expect_known(config, chosen.get("pipeline"))
+        return call(config, command, chosen)
+    if chosen.get("pipeline") is not None:
+        raise UsageError("--pipeline and --queue-name choose pipelines both", mend="leave one of them out")
+    used = {name: one.executor.queue for name, one in config.pipelines.items() if one.executor and one.executor.queue}
+    names = [name for name, used_queue in used.items() if used_queue == queue]
+    if not names:
+        known = ", ".join(sorted(set(used.values()))) or "none; `run.executor` of type rq names one"
+        raise UsageError(f"no pipeline uses the queue '{queue}'", mend=f"known here: {known}")
+    given = {name: value for name, value in chosen.items() if name != "all"}
+    return _together([call(config, command, {**given, "pipeline": name}) for name in names])
+
+
+def _together(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Answers of several pipelines as one: lists one behind the other, numbers summed up."""
+    made: dict[str, Any] = {}
+    for answer in answers:
+        for name, value in answer.items():
+            if isinstance(value, list):
+                made[name] = [*made.get(name, []), *value]
+            else:
+                made[name] = made.get(name, 0) + value if isinstance(value, int) else value
+    return made
 
 
 def filters(
@@ -56,21 +96,22 @@ def filters(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def which(runs: list[str] | None, found: Mapping[str, Any], *, every: bool) -> dict[str, Any]:
+def which(runs: list[str] | None, found: Mapping[str, Any], *, every: bool, queue: str | None = None) -> dict[str, Any]:
     """The arguments that choose runs; raises UsageError where neither ids nor filters are given, or both."""
     if runs:
-        if every or found:
+        if every or found or queue:
             raise UsageError("name runs, or say which by options: not both", mend="`fp-events runs list` shows ids")
         return {"run_ids": runs}
-    if not every and not found:
+    if not every and not found and not queue:
         raise UsageError("name the runs, or say which by options, or --all", mend="`fp-events runs list` shows ids")
     return {**found, "all": True} if every else dict(found)
 
 
-def confirm(verb: str, kind: str, chosen: Mapping[str, Any], *, yes: bool) -> None:
+def confirm(verb: str, kind: str, chosen: Mapping[str, Any], *, yes: bool, queue: str | None = None) -> None:
     """Ask before something is done to runs that were not named one by one."""
     named = chosen.get("run_ids")
-    fitting = ", ".join(f"{name} {value}" for name, value in chosen.items() if name not in {"all", "run_ids"})
+    said = {**chosen, **({"queue": queue} if queue else {})}
+    fitting = ", ".join(f"{name} {value}" for name, value in said.items() if name not in {"all", "run_ids"})
     what = plural(len(named), kind) if named else f"all {kind}s" + (f" with {fitting}" if fitting else "")
     ask(f"{verb} {what}?", yes=yes)
 

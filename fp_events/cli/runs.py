@@ -11,7 +11,7 @@ from .arguments import BeforeOption, LimitOption, PipelineOption
 from .daemon import call
 from .invocation import Invocation
 from .known import expect_known
-from .many import KeyOption, OutcomeOption, SinceOption, StateOption, UntilOption, filters
+from .many import KeyOption, OutcomeOption, QueueOption, SinceOption, StateOption, UntilOption, ask_all, filters
 from .output import (
     Column,
     Format,
@@ -69,6 +69,7 @@ def list_runs(
     context: typer.Context,
     *,
     pipeline: PipelineOption = None,
+    queue: QueueOption = None,
     state: StateOption = None,
     outcome: OutcomeOption = None,
     key: KeyOption = None,
@@ -82,7 +83,12 @@ def list_runs(
     invocation: Invocation = context.obj
     asked = filters(pipeline=pipeline, state=state, outcome=outcome, key=key, since=since, until=until)
     config = invocation.config()
-    found = call(config, "runs.list", {**asked, "limit": limit, "before": before})
+    chosen = {**asked, "limit": limit, "before": before}
+    if queue is None:
+        found = call(config, "runs.list", chosen)
+    else:
+        rows = ask_all(config, "runs.list", chosen, queue)["runs"]
+        found = {"runs": sorted(rows, key=lambda row: str(row["created_at"]), reverse=True)[:limit]}
     if not found["runs"]:
         expect_known(config, pipeline)
     show_rows(found["runs"], COLUMNS, form=form, ids=run_id, empty="no runs")

@@ -8,17 +8,17 @@ from typing import Any
 import typer
 
 from .arguments import PipelineOption, YesOption
-from .daemon import call
 from .invocation import Invocation
-from .known import expect_known
 from .many import (
     AllOption,
     KeyOption,
     OutcomeOption,
+    QueueOption,
     RunsArgument,
     SinceOption,
     StateOption,
     UntilOption,
+    ask_all,
     confirm,
     filters,
     tell,
@@ -28,10 +28,8 @@ from .output import Format, FormatOption
 from .texts import plural
 
 
-def _ask(invocation: Invocation, command: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    config = invocation.config()
-    expect_known(config, chosen.get("pipeline"))
-    return call(config, command, chosen)
+def _ask(invocation: Invocation, command: str, chosen: Mapping[str, Any], queue: str | None = None) -> dict[str, Any]:
+    return ask_all(invocation.config(), command, chosen, queue)
 
 
 def cancel(
@@ -40,6 +38,7 @@ def cancel(
     *,
     every: AllOption = False,
     pipeline: PipelineOption = None,
+    queue: QueueOption = None,
     state: StateOption = None,
     key: KeyOption = None,
     since: SinceOption = None,
@@ -49,10 +48,10 @@ def cancel(
 ) -> None:
     """End runs that wait or run. They are not tried again, and make no dead letter."""
     found = filters(pipeline=pipeline, state=state, outcome=None, key=key, since=since, until=until)
-    chosen = which(runs, found, every=every)
+    chosen = which(runs, found, every=every, queue=queue)
     if not runs:
-        confirm("Cancel", "unfinished run", chosen, yes=yes)
-    answer = _ask(context.obj, "runs.cancel", chosen)
+        confirm("Cancel", "unfinished run", chosen, yes=yes, queue=queue)
+    answer = _ask(context.obj, "runs.cancel", chosen, queue)
     rows = answer["cancelled"]
     tell(answer, [row["run_id"] for row in rows], _cancelled(rows), form)
 
@@ -120,6 +119,7 @@ def purge(
     *,
     every: AllOption = False,
     pipeline: PipelineOption = None,
+    queue: QueueOption = None,
     outcome: OutcomeOption = None,
     key: KeyOption = None,
     since: SinceOption = None,
@@ -129,7 +129,7 @@ def purge(
 ) -> None:
     """Delete finished runs for good, with their messages, values and dead letters."""
     found = filters(pipeline=pipeline, outcome=outcome, key=key, since=since, until=until)
-    chosen = which(runs, found, every=every)
-    confirm("Delete for good", "finished run", chosen, yes=yes)
-    answer = _ask(context.obj, "runs.purge", chosen)
+    chosen = which(runs, found, every=every, queue=queue)
+    confirm("Delete for good", "finished run", chosen, yes=yes, queue=queue)
+    answer = _ask(context.obj, "runs.purge", chosen, queue)
     tell(answer, [], [f"{plural(answer['purged'], 'run')} deleted"], form)
