@@ -26,11 +26,13 @@ from .trouble import Trouble, harmless
 #: What one call of `log_batch` takes.
 _BATCH: Final = 100
 #: MLflow's settings, where the environment has none: tries of a request and seconds for each, since its own, 7 and 120,
-#: keep what waits for many minutes; and folders as stores, which it takes from those only who ask for them.
+#: keep what waits for many minutes; folders as stores, which it takes from those only who ask for them; and no links on
+#: standard output.
 _DEFAULTS: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ALLOW_FILE_STORE": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 from weakref import WeakSet
@@ -22,11 +23,21 @@ _MOST: Final = 20_000
 #: Seconds without a call after which the thread ends; the next one begins another.
 _IDLE: Final = 60.0
 #: Seconds that the end of a process is held up for what waits.
-GRACE: Final = 5.0
+GRACE: Final = 10.0
+#: How the names of the threads begin.
+_NAME: Final = "adapter "
 
 _senders: WeakSet[Sender] = WeakSet()
 _others: list[Callable[[float], None]] = []
 _renewing = threading.Lock()
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    return not (record.threadName or "").startswith(_NAME)
+
+
+# It tells of each request that it tries again; we tell of failures, with their cause.
+logging.getLogger("urllib3.connectionpool").addFilter(_is_not_ours)
 
 
 class Sender:
@@ -51,25 +62,28 @@ class Sender:
                 self._changed.notify_all()
             if not self._works:
                 self._works = True
-                name = f"adapter {self._trouble.adapter} of {self._trouble.pipeline}"
+                name = f"{_NAME}{self._trouble.adapter} of {self._trouble.pipeline}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()
         if is_full:
             self._trouble.gave_up(1, f"{_MOST} calls are waiting for the server")
         if not self._is_registered:
             self._is_registered = True
-            at_end_of_process(self.flush)
+            at_end_of_process(self.end)
 
-    def flush(self, limit: float = GRACE) -> None:
-        """Wait at most `limit` seconds until nothing waits any more; what is left is dropped."""
+    def flush(self, limit: float = GRACE) -> int:
+        """Wait at most `limit` seconds until nothing waits any more; how many calls are left."""
         if self._pid != os.getpid():
-            return
-        self._is_registered = False
+            return 0
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting and not self._is_busy, limit)
-            left = len(self._waiting) + self._is_busy
-            self._waiting.clear()
+            return len(self._waiting) + self._is_busy
+
+    def end(self, limit: float = GRACE) -> None:
+        """The same before the process ends: what is left is lost."""
+        self._is_registered = False
+        left = self.flush(limit)
         if left:
-            self._trouble.gave_up(left, f"the server took nothing for {limit:g} s, and the process ends")
+            self._trouble.gave_up(left, f"not told within {GRACE:g} s, and the process ends")
 
     def _renew(self) -> None:
         if self._pid == os.getpid():
@@ -106,9 +120,17 @@ def at_flush(flush: Callable[[float], None]) -> None:
     _others.append(flush)
 
 
-@atexit.register
 def flush_all() -> None:
     """Let all that waits in this process go out, within the time that one of them has."""
+    _within_grace([*(sender.flush for sender in list(_senders)), *_others])
+
+
+@atexit.register
+def _end_all() -> None:
+    _within_grace([*(sender.end for sender in list(_senders)), *_others])
+
+
+def _within_grace(calls: Sequence[Callable[[float], object]]) -> None:
     until = monotonic() + GRACE
-    for flush in (*(sender.flush for sender in list(_senders)), *_others):
-        flush(max(0.0, until - monotonic()))
+    for call in calls:
+        call(max(0.0, until - monotonic()))

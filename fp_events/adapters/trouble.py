@@ -28,15 +28,16 @@ class Trouble:
         self.dropped = 0
         self._lock = threading.Lock()
         self._told_at = float("-inf")
-        self._is_failing = False
+        #: A failure was told, and not yet that it is over.
+        self._owes = False
 
     def failed(self, error: BaseException | str) -> None:
         """Something did not work."""
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
         with self._lock:
             self.failures += 1
-            self._is_failing = True
-        self._tell("adapter_failed", " ".join(text.split())[:_LONGEST])
+        if self._tell("adapter_failed", " ".join(text.split())[:_LONGEST]):
+            self._owes = True
 
     def gave_up(self, count: int, why: str) -> None:
         """So many things were not tried."""
@@ -45,20 +46,19 @@ class Trouble:
         self._tell("adapter_dropped", why)
 
     def worked(self) -> None:
-        """Something worked; told where the last thing did not."""
-        if not self._is_failing:
-            return
-        with self._lock:
-            self._is_failing, self._told_at = False, float("-inf")
-        _log.info("adapter_works_again", extra=self._facts())
+        """Something worked; told after a failure that was told."""
+        if self._owes:
+            self._owes = False
+            _log.info("adapter_works_again", extra=self._facts())
 
-    def _tell(self, event: str, error: str) -> None:
+    def _tell(self, event: str, error: str) -> bool:
         now = monotonic()
         with self._lock:
             if now - self._told_at < _PAUSE:
-                return
+                return False
             self._told_at = now
         _log.warning(event, extra={**self._facts(), "error": error})
+        return True
 
     def _facts(self) -> dict[str, Any]:
         return {
