@@ -194,3 +194,22 @@ async def test_a_hundred_runs_of_one_pipeline_at_once(house: House, executor: st
     # In this process, or in several others.
     inside = {result["process"] for result in house.published("out/work")} == {os.getpid()}
     assert (executor in {"local", "threadpool"}) is inside
+
+
+async def test_workers_take_over_what_a_reload_has(house: House) -> None:
+    """The next run is of the new code, and its result says which version that is."""
+    require_extra("dask")
+    settings = {**PLAIN, "run": {"executor": {"type": "dask", "max_workers": 1}}}
+    house.pipeline(code=WHERE, **settings)
+    async with house.serving() as daemon:
+        house.publish("in/work", 1)
+        await daemon.outcomes(1)
+        house.pipeline(code=WHERE.replace('"n": n,', '"n": 10 * n,'), **settings)
+        await daemon.ask("reload")
+        house.publish("in/work", 1)
+        await daemon.outcomes(2)
+
+        values = [json.loads(record.values or b"{}")["result"] for record in daemon.ended]
+        assert [1, 10] == [each["n"] for each in values]
+        assert 1 == len({each["process"] for each in values})
+        assert 2 == len({record.version for record in daemon.ended})
