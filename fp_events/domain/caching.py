@@ -47,12 +47,13 @@ class CacheSpec:
         return self.recompute is True or (not isinstance(self.recompute, bool) and node in self.recompute)
 
     def over(self, asked: Any) -> CacheSpec:
-        """The same as one run asked for it: true, false, or an object with some of the keys in `OVERRIDES`.
+        """The same as one run asked for it: true (all nodes), false, or an object that changes some of `OVERRIDES`.
 
         Raises ValueError with one sentence.
         """
         if isinstance(asked, bool):
-            return replace(self, enabled=asked, only=None, recompute=(), disable=()) if asked else _off(self)
+            everything: dict[str, Any] = {"only": None, "recompute": (), "disable": ()} if asked else {}
+            return replace(self, enabled=asked, **everything)
         if not isinstance(asked, Mapping):
             raise ValueError('cache must be true, false or an object such as {"recompute": ["lookup"]}')
         for name in asked:
@@ -60,22 +61,18 @@ class CacheSpec:
                 raise ValueError(f"cache.{name} belongs to the pipeline's configuration, not to one run")
             if name not in OVERRIDES:
                 raise ValueError(f"cache has no key {name!r}; it knows {', '.join(OVERRIDES)}")
-        disable = asked.get("disable", False)
-        if disable is True or _flag(asked, "enabled", default=True) is False:
-            return _off(self)
-        recompute = asked.get("recompute", False)
-        return replace(
-            self,
-            enabled=True,
-            only=None if asked.get("only") is None else _names("only", asked["only"]),
-            recompute=recompute if recompute is True else _names("recompute", recompute or ()),
-            disable=_names("disable", disable or ()),
-            ttl=_ttl(asked["ttl"]) if "ttl" in asked else self.ttl,
-        )
-
-
-def _off(spec: CacheSpec) -> CacheSpec:
-    return replace(spec, enabled=False)
+        changes: dict[str, Any] = {"enabled": _flag(asked, "enabled", default=True)}
+        if "only" in asked:
+            changes["only"] = None if asked["only"] is None else _names("only", asked["only"])
+        if "recompute" in asked:
+            changes["recompute"] = asked["recompute"] is True or _names("recompute", asked["recompute"] or ())
+        if "disable" in asked and asked["disable"] is True:
+            changes["enabled"] = False
+        elif "disable" in asked:
+            changes["disable"] = _names("disable", asked["disable"] or ())
+        if "ttl" in asked:
+            changes["ttl"] = _ttl(asked["ttl"])
+        return replace(self, **changes)
 
 
 def _flag(asked: Mapping[str, Any], name: str, *, default: bool) -> bool:

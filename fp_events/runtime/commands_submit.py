@@ -161,7 +161,7 @@ def cache_of(arguments: Arguments) -> Any:
             CacheSpec().over(given)
         except ValueError as error:
             raise CommandRefused(f"'cache': {error}", where=arguments.command) from None
-    return True if given == {} else given
+    return {"enabled": True} if given == {} else given
 
 
 def adapters_of(arguments: Arguments) -> dict[str, bool] | None:

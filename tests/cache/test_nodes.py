@@ -569,9 +569,15 @@ def test_without_a_cache_the_code_is_what_it_was(project: Kept) -> None:
     [
         (True, CacheSpec(enabled=True, ttl=5.0, url="u")),
         (False, CacheSpec(enabled=False, only=("a",), ttl=5.0, url="u")),
-        ({"recompute": ["x"], "disable": False}, CacheSpec(enabled=True, recompute=("x",), ttl=5.0, url="u")),
+        (
+            {"recompute": ["x"], "disable": False},
+            CacheSpec(enabled=True, only=("a",), recompute=("x",), ttl=5.0, url="u"),
+        ),
+        ({}, CacheSpec(enabled=True, only=("a",), ttl=5.0, url="u")),
+        ({"enabled": False}, CacheSpec(enabled=False, only=("a",), ttl=5.0, url="u")),
+        ({"only": None, "disable": ["b"]}, CacheSpec(enabled=True, disable=("b",), ttl=5.0, url="u")),
         ({"disable": True}, CacheSpec(enabled=False, only=("a",), ttl=5.0, url="u")),
-        ({"recompute": True, "ttl": "1m"}, CacheSpec(enabled=True, recompute=True, ttl=60.0, url="u")),
+        ({"recompute": True, "ttl": "1m"}, CacheSpec(enabled=True, only=("a",), recompute=True, ttl=60.0, url="u")),
         ({"only": ["b"], "ttl": None}, CacheSpec(enabled=True, only=("b",), url="u")),
     ],
 )
