@@ -9,6 +9,9 @@ import pytest
 import yaml
 
 from fp_events.cli.main import main
+from tests.support import require_program
+
+from .conftest import Daemon
 
 MODULE = """
 from hamilton.function_modifiers import config
@@ -132,3 +135,18 @@ def test_one_run_has_its_own_cache_and_executor(
 
     assert [1, 1, 2, 3] == calls
     assert [(True, True), (True, False), (False, True)] == places
+
+
+def test_the_daemons_level_is_said_on_its_line(tmp_path: Path) -> None:
+    """It goes before `log.level`, by which nothing would be told."""
+    require_program("mosquitto")
+    folder = project(tmp_path / "plant")
+    (folder / "conf/project.yml").write_text("name: plant\nlog: {level: CRITICAL}\n")
+    daemon = Daemon(folder, "--log-level", "INFO")
+    try:
+        told = daemon.serving()
+        code, _ = daemon.end()
+    finally:
+        daemon.kill()
+
+    assert ("info", 0) == (told["level"], code)
