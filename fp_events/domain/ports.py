@@ -100,8 +100,11 @@ class Ledger(Protocol):
     def problem(self) -> str:
         """Why commits are waiting, one sentence; empty when they are not."""
 
-    async def unfinished(self, *, after_seq: int, limit: int) -> Sequence[StoredRun]:
-        """Runs that are not FINISHED, with their messages, in order of acceptance."""
+    async def unfinished(self, *, after_seq: int, limit: int, max_bytes: int | None = None) -> Sequence[StoredRun]:
+        """Runs that are not FINISHED, with their messages, in order of acceptance; at least one where there is one.
+
+        With `max_bytes` no more follow once the payloads have reached it.
+        """
 
     async def unsent(self, *, after_seq: int, limit: int, max_bytes: int | None = None) -> Sequence[StoredPublication]:
         """Publications neither confirmed nor refused, oldest first; at least one where there is one.

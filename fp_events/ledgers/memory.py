@@ -71,15 +71,17 @@ class MemoryLedger:
         """As Ledger.commit. Raises ValueError where a run cannot be accepted."""
         return self._now.apply(batch)
 
-    async def unfinished(self, *, after_seq: int, limit: int) -> Sequence[StoredRun]:
+    async def unfinished(self, *, after_seq: int, limit: int, max_bytes: int | None = None) -> Sequence[StoredRun]:
         """As Ledger.unfinished."""
         rows = (row.run for row in self._now.runs.values())
-        return [run for run in rows if run.state is not RunState.FINISHED and run.seq > after_seq][:limit]
+        found = [run for run in rows if run.state is not RunState.FINISHED and run.seq > after_seq][:limit]
+        return within(found, max_bytes, lambda run: len(run.message.payload) if run.message else 0)
 
     async def unsent(self, *, after_seq: int, limit: int, max_bytes: int | None = None) -> Sequence[StoredPublication]:
         """As Ledger.unsent."""
         rows = sorted(self._now.outbox.values(), key=lambda row: row.seq)
-        return within([row for row in rows if not row.refused and row.seq > after_seq][:limit], max_bytes)
+        found = [row for row in rows if not row.refused and row.seq > after_seq][:limit]
+        return within(found, max_bytes, lambda row: len(row.publication.payload))
 
     async def publications(self, run_id: str) -> Sequence[StoredPublication]:
         """As Ledger.publications."""

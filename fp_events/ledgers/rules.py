@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
-from fp_events.domain.records import Claim, Finish, NewRun, StoredPublication, TransportKey, Wait
+from fp_events.domain.records import Claim, Finish, NewRun, TransportKey, Wait
 from fp_events.domain.run import Outcome, RunState
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -61,13 +64,13 @@ def may_reopen(facts: Facts) -> bool:
     return facts.state is RunState.FINISHED and facts.dead_letter
 
 
-def within(rows: Iterable[StoredPublication], max_bytes: int | None) -> list[StoredPublication]:
-    """As many rows as Ledger.unsent returns: the one that reaches `max_bytes` is the last."""
-    found: list[StoredPublication] = []
+def within(rows: Iterable[T], max_bytes: int | None, size_of: Callable[[T], int]) -> list[T]:
+    """As many rows as Ledger.unsent and Ledger.unfinished return: the one that reaches `max_bytes` is the last."""
+    found: list[T] = []
     size = 0
     for row in rows:
         found.append(row)
-        size += len(row.publication.payload)
+        size += size_of(row)
         if max_bytes is not None and size >= max_bytes:
             break
     return found

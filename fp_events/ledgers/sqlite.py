@@ -109,9 +109,10 @@ class SqliteLedger:
         """As Ledger.problem."""
         return "" if self._opened is None else self._opened.committer.problem
 
-    async def unfinished(self, *, after_seq: int, limit: int) -> Sequence[StoredRun]:
+    async def unfinished(self, *, after_seq: int, limit: int, max_bytes: int | None = None) -> Sequence[StoredRun]:
         """As Ledger.unfinished."""
-        return await self._now.live.ask(partial(reading.read_unfinished, after_seq=after_seq, limit=limit))
+        question = partial(reading.read_unfinished, after_seq=after_seq, limit=limit, max_bytes=max_bytes)
+        return await self._now.live.ask(question)
 
     async def unsent(self, *, after_seq: int, limit: int, max_bytes: int | None = None) -> Sequence[StoredPublication]:
         """As Ledger.unsent."""

@@ -101,7 +101,7 @@ def attempt_of(row: sqlite3.Row, nodes: bytes | None) -> StoredAttempt:
     )
 
 
-def message_of(row: sqlite3.Row) -> Message:
+def message_of(row: sqlite3.Row | Mapping[str, Any]) -> Message:
     """The columns of `messages` in a row that may be joined to another table's."""
     return Message(
         topic=row["topic"],
@@ -114,7 +114,7 @@ def message_of(row: sqlite3.Row) -> Message:
 
 
 def run_of(
-    row: sqlite3.Row,
+    row: sqlite3.Row | Mapping[str, Any],
     message: Message | None,
     attempts: tuple[StoredAttempt, ...],
     nodes: bytes | None = None,

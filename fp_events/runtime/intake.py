@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from fp_events.domain.message import ConnectionStatus, Delivery
 from fp_events.domain.ports import Transport
@@ -20,6 +22,8 @@ from .router import Match, Router, Target
 from .runner import Runner
 from .taking import Taking
 
+#: Seconds at the most that intake leaves to the runs after a burst, while runs are left in the ledger.
+LONGEST_TURN = 0.1
 #: Setting under which the number of the broker's session is remembered.
 SESSION = "broker.session"
 
@@ -111,6 +115,9 @@ class Intake(Taking):
                 taken = self._overflow.landed(landing, taken)
             self._transport.acknowledge(burst)
             self._runner.take(taken)
+            if not landing.held:
+                # What waits is not helped by more of it: the runs have their turn.
+                await self._unless_stopped(partial(asyncio.sleep, min(LONGEST_TURN, time.monotonic() - self._now)))
         else:
             self._overflow.landed(landing, ())
             self._transport.acknowledge(burst)

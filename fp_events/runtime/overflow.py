@@ -21,8 +21,9 @@ from .entry import Entry
 from .patience import patiently
 from .pending import Pending
 
-#: Runs read from the ledger at a time.
+#: Runs read from the ledger at a time, and bytes of their payloads.
 PAGE = 1_000
+PAGE_BYTES = 8 * 1024 * 1024
 
 
 class Overflow:
@@ -110,9 +111,11 @@ class Overflow:
                 return False
             first = await patiently(partial(self._ledger.run, self._first))
             self._read_to = 0 if first is None else first.seq - 1
-        rows = await patiently(partial(self._ledger.unfinished, after_seq=self._read_to, limit=PAGE))
+        question = partial(self._ledger.unfinished, after_seq=self._read_to, limit=PAGE, max_bytes=PAGE_BYTES)
+        rows = await patiently(question)
+        size = sum(len(row.message.payload) for row in rows if row.message is not None)
         self._hold(rows)
-        if len(rows) == PAGE:
+        if len(rows) == PAGE or size >= PAGE_BYTES:
             if last:
                 # More than a page has come meanwhile: what came beside it is read in its turn.
                 self.left += 0 if self._beside is None else len(self._beside.entries)

@@ -16,7 +16,9 @@ from .lane import Lane
 from .overflow import Overflow
 from .runner import Runner
 
+#: Runs read at a time, and bytes of their payloads.
 PAGE = 1000
+PAGE_BYTES = 8 * 1024 * 1024
 #: Deaths of the process while a run was alone in it, after which the run is not tried again.
 POISON_CRASHES = 3
 #: Interrupted runs that are few enough to run one after the other: some tenths of a second.
@@ -58,7 +60,7 @@ async def recover(ledger: Ledger, runner: Runner, overflow: Overflow) -> Recover
     again: set[str] = set()
     after = 0
     while True:
-        page = await ledger.unfinished(after_seq=after, limit=PAGE)
+        page = await ledger.unfinished(after_seq=after, limit=PAGE, max_bytes=PAGE_BYTES)
         for stored in page:
             if overflow.active and stored.state is RunState.QUEUED:
                 found.queued += 1
@@ -70,7 +72,7 @@ async def recover(ledger: Ledger, runner: Runner, overflow: Overflow) -> Recover
             crashes[stored.run_id] = stored.crashes
             if stored.crashes or stored.attempt - len(stored.attempts) > 1:
                 again.add(stored.run_id)
-        if len(page) < PAGE:
+        if not page:
             break
         after = page[-1].seq
     found.interrupted = len(found.suspects)
