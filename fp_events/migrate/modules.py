@@ -85,6 +85,16 @@ class Module:
         """Nodes whose functions take an argument of that name."""
         return [name for name in self.functions if argument in self.arguments(name)]
 
+    def hint(self, argument: str) -> str:
+        """The type hint of a parameter, as it is written; empty: none, or no such parameter."""
+        for name in self.takers(argument):
+            for function in self.functions[name]:
+                every = function.args
+                for one in (*every.posonlyargs, *every.args, *every.kwonlyargs):
+                    if one.arg == argument and one.annotation is not None:
+                        return ast.unparse(one.annotation)
+        return ""
+
     def takes(self, name: str) -> bool:
         """Whether an input of that name can be asked for: as a parameter, or as the text in a decorator."""
         return name not in self.functions and (bool(self.takers(name)) or name in self._texts)

@@ -25,6 +25,17 @@ _ONE_AT_A_TIME = (
     "`sync` ran one message at a time, and so does `concurrency: 1`;\nleave it out to run up to 64 beside each other"
 )
 _MOMENT = "the time the message came, a datetime; it was ISO text"
+#: A hook of messages, for functions that take the time as text.
+_TIMESTAMP = '''\
+"""The time of a message as text, as flowerpower-mqtt gave it."""
+
+from typing import Any
+
+
+def timestamp(message: Any) -> dict[str, str]:
+    """ISO 8601, in UTC."""
+    return {"execution_timestamp": message.received_at.isoformat()}
+'''
 
 
 def plugin_file(
@@ -71,10 +82,11 @@ def _subscription(
     trigger: dict[str, Any] = {"topic": str(topic), "qos": old.take("qos") or 0}
     _format(old, trigger)
     fill = {taken: path for taken, path in _PLUGIN.items() if modules[name].takes(taken)}
-    if fill:
-        trigger["map"] = fill
+    trigger["map"] = fill
     if "execution_timestamp" in fill:
-        old.tell(Kind.MEANING, "execution_timestamp", "", "map.execution_timestamp: message.received_at", _MOMENT)
+        _timestamp(old, new, name, modules[name], fill)
+    if not fill:
+        del trigger["map"]
     mode = old.take("execution_mode") or "sync"
     one_at_a_time = not queued or mode == "sync"
     if one_at_a_time:
@@ -93,6 +105,18 @@ def _subscription(
     if tries and not one_at_a_time and new.get(("run", "max_retries")) is None:
         new.set(("run", "max_retries"), tries)
     old.end()
+
+
+def _timestamp(old: Old, new: New, name: str, module: Module, fill: dict[str, str]) -> None:
+    """Give the time as a datetime by the map, or as text by a hook, as the function takes it."""
+    if module.hint("execution_timestamp") != "str":
+        old.tell(Kind.MEANING, "execution_timestamp", "", "map.execution_timestamp: message.received_at", _MOMENT)
+        return
+    del fill["execution_timestamp"]
+    old.migration.texts[f"hooks/{name}_message.py"] = _TIMESTAMP
+    new.set(("hooks", "message"), f"hooks.{name}_message:timestamp")
+    note = "the time the message came, in UTC; it was when the run began, by the machine's clock"
+    old.tell(Kind.MEANING, "execution_timestamp", "", f"hooks.message: hooks.{name}_message:timestamp", note)
 
 
 def _format(old: Old, trigger: dict[str, Any]) -> None:

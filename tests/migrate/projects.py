@@ -272,9 +272,9 @@ PLUGIN = {
 from units import kelvin
 
 
-def reading(mqtt_message: dict, mqtt_topic: str) -> dict:
+def reading(mqtt_message: dict, mqtt_topic: str, execution_timestamp: str) -> dict:
     """The reading, and where it came from."""
-    return {"from": mqtt_topic, "kelvin": kelvin(mqtt_message["celsius"])}
+    return {"from": mqtt_topic, "kelvin": kelvin(mqtt_message["celsius"]), "in": execution_timestamp[:4]}
 ''',
     "pipelines/units.py": '''\
 def kelvin(celsius: float) -> float:

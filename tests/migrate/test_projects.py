@@ -130,10 +130,9 @@ async def test_a_plugin_project_runs_on_its_topics(tmp_path: Path, program: Prog
         [alert] = await daemon.runs("alert")
         assert await daemon.stop() == 0
 
-    assert ("succeeded", {"reading": {"from": "sensors/4/temperature", "kelvin": 293.15}}) == (
-        temperature["outcome"], temperature["values"]
-    )  # fmt: skip
     year = alert["message"]["received_at"][:4]
+    reading = {"from": "sensors/4/temperature", "kelvin": 293.15, "in": year}
+    assert ("succeeded", {"reading": reading}) == (temperature["outcome"], temperature["values"])
     assert ("succeeded", {"told": f"sync 2 hot {year}"}) == (alert["outcome"], alert["values"])
 
 
