@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -146,6 +147,22 @@ def _about(running: Running) -> dict[str, str | int]:
     return about
 
 
+def _facts(error: BaseException) -> dict[str, str]:
+    """As `Span.record_exception` has them, but of text that can be sent: else a whole batch could not."""
+    kind = type(error)
+    return {
+        "exception.type": kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}",
+        "exception.message": _sendable(str(error)),
+        "exception.stacktrace": _sendable("".join(traceback.format_exception(error))),
+    }
+
+
+def _sendable(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
 def _place() -> tuple[Any, ...]:
     try:
         task = asyncio.current_task()
@@ -162,8 +179,8 @@ def _leave(entered: _Entered, success: bool, error: BaseException | None) -> Non
     if entered.place == _place():
         contexts.detach(entered.token)
     if error is not None:
-        entered.span.record_exception(error)
-        entered.span.set_status(trace.StatusCode.ERROR, f"{type(error).__name__}: {error}")
+        entered.span.add_event("exception", _facts(error))
+        entered.span.set_status(trace.StatusCode.ERROR, _sendable(f"{type(error).__name__}: {error}"))
     elif success:
         entered.span.set_status(trace.StatusCode.OK)
     else:

@@ -38,8 +38,8 @@ class Spans:
         return [span for span in self.all if span.name == name]
 
 
-def attributes(span: Span) -> dict[str, Any]:
-    """A span's attributes as plain values."""
+def attributes(span: Span | Span.Event) -> dict[str, Any]:
+    """A span's or event's attributes as plain values."""
     return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
 
 

@@ -15,7 +15,7 @@ from fp_events.app.calling import Call
 from fp_events.domain.pipeline import ExecutorSpec
 
 from .collectors import Spans, attributes, grpc_collector, http_collector
-from .conftest import Plant, attempt
+from .conftest import CODE, Plant, attempt
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -85,20 +85,20 @@ async def test_a_message_without_a_trace_begins_one(plant: Plant) -> None:
 
 
 async def test_a_failed_node_has_its_exception(plant: Plant) -> None:
-    """The run's span fails with it, and each attempt has its own."""
+    """The run's span fails with it, and each attempt has its own; whatever characters its text has."""
     with http_collector() as (port, spans):
         plant.project(adapter={"opentelemetry": {"host": "127.0.0.1", "port": port}})
-        plant.pipeline(run=ON)
+        plant.pipeline(code=CODE.replace("six is refused", "six is refused \\udc80"), run=ON)
 
         await plant.run(3, max_retries=1, retry_delay=0.0)
         flush_all()
 
     failed = spans.named("work") + spans.named("report")
     assert [Status.STATUS_CODE_ERROR] * 4 == [span.status.code for span in failed]
-    assert {"ValueError: six is refused"} == {span.status.message for span in failed}
+    assert {"ValueError: six is refused ?"} == {span.status.message for span in failed}
     assert {1, 2} == {attributes(span)["fp_events.attempt"] for span in spans.named("work")}
     (event,) = spans.named("report")[0].events
-    assert "exception" == event.name
+    assert ("exception", "six is refused ?") == (event.name, attributes(event)["exception.message"])
     assert [] == spans.named("text")
 
 
