@@ -52,12 +52,15 @@ class Invocation:
                 return folder
         raise UsageError(f"no project here: neither {here} nor a folder above it has {MARKER}", mend=_MEND)
 
-    def config(self, overrides: Mapping[str, Any] | None = None) -> Config:
-        """The project's configuration; its warnings are for `check` and `serve` to show. Raises ConfigError."""
+    def config(self, overrides: Mapping[str, Any] | None = None, *, tells: bool = True) -> Config:
+        """The project's configuration; its warnings are for `check` and `serve` to show. Raises ConfigError.
+
+        `tells`: says on stderr where a remote project's copy is.
+        """
         from fp_events import config
 
         loaded = config.load(self.location(), environment=self.environment, overrides=overrides or {})
-        if loaded.remote:
+        if loaded.remote and tells:
             from .output import note
 
             note(f"{loaded.shown} is read from its copy {loaded.root}; what is written goes to {loaded.home}")

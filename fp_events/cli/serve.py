@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from fp_events.app import ServeReport
+    from fp_events.config import Config
     from fp_events.runtime.options import ServeInfo
 
 #: MQTT's first reason code that says no (MQTT 5, 3.9.3).
@@ -43,13 +45,14 @@ def serve(
     overrides = broker_override(mqtt_url)
     if log_level:
         overrides["log"] = {"level": log_level}
-    config = invocation.config(overrides)
+    # What reads a log expects its lines alone.
+    config = invocation.config(overrides, tells=sys.stderr.isatty())
     if watch and config.remote:
         raise UsageError("--watch looks at files of this machine", mend="use `fp-events reload`, which looks again")
-    raise typer.Exit(app.serve(config, on_ready=_announce, fail_fast=fail_fast, watch=watch))
+    raise typer.Exit(app.serve(config, on_ready=partial(_announce, config), fail_fast=fail_fast, watch=watch))
 
 
-def _announce(report: ServeReport) -> None:
+def _announce(config: Config, report: ServeReport) -> None:
     """Say what is served: to a person, or as events of the log."""
     if sys.stderr.isatty():
         for warning in report.warnings:
@@ -70,6 +73,7 @@ def _announce(report: ServeReport) -> None:
             {"filter": text, "qos": qos, "pipelines": list(names)} for text, qos, names in info.subscriptions
         ],
         ledger=info.ledger,
+        **({"project": config.shown, "copy": config.root, "home": str(config.home)} if config.remote else {}),
         **_leftovers(info),
     )
 

@@ -19,10 +19,10 @@ LARGEST = 64 << 20
 class Folder:
     """Reads and writes the files below one URL. Every failure is a StorageError without credentials."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, shown: str = "") -> None:
+        """`shown`: how messages call it; default: the URL without credentials."""
         self.url = url
-        #: For messages.
-        self.shown = without_credentials(url.removeprefix("zip://::"))
+        self.shown = shown or without_credentials(url.removeprefix("zip://::"))
         self._fs, self._base = self._opened(url)
 
     def files(self, passed_over: frozenset[str] = frozenset()) -> Iterator[tuple[str, int]]:
@@ -63,7 +63,8 @@ class Folder:
         with self.reading(path) as file:
             content: bytes = file.read(limit + 1)
         if len(content) > limit:
-            raise StorageError(f"it is larger than {limit >> 20} MiB", where=f"{self.shown}/{path}")
+            where = f"{self.shown}/{path}" if path else self.shown
+            raise StorageError(f"it is larger than {limit >> 20} MiB", where=where)
         return content
 
     def write(self, path: str, content: bytes) -> None:

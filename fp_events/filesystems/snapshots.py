@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,6 @@ def take(url: str, home: Path) -> Snapshot:
 
     What begins with a dot and the folder ``data`` are left out. Raises StorageError, also for what is too large.
     """
-    source = _project_in(Folder(archive_or_folder(url)))
     folders = home / "snapshots"
     try:
         folders.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,7 +60,8 @@ def take(url: str, home: Path) -> Snapshot:
         mend = "set FP_EVENTS_HOME to a folder that can be written"
         raise StorageError(f"it cannot be made ({error.strerror})", where=str(folders), mend=mend) from error
     try:
-        digest = _copy(source, made)
+        with _opened(archive_or_folder(url)) as source:
+            digest = _copy(_project_in(source), made)
         kept = folders / digest
         if kept.exists():
             os.utime(kept)
@@ -74,13 +74,26 @@ def take(url: str, home: Path) -> Snapshot:
     return Snapshot(folder=kept, home=home, digest=digest)
 
 
+@contextmanager
+def _opened(url: str) -> Iterator[Folder]:
+    """The folder; an archive that is elsewhere is fetched first, since not every server gives parts of a file."""
+    inside, _, archive = url.partition("::")
+    if not inside.startswith("zip://") or "://" not in archive:
+        yield Folder(url)
+        return
+    with tempfile.NamedTemporaryFile(prefix="fp-events-", suffix=".zip") as file:
+        file.write(Folder(archive).read("", MOST_BYTES))
+        file.flush()
+        yield Folder(f"{inside}::{file.name}", without_credentials(url.removeprefix("zip://::")))
+
+
 def _project_in(folder: Folder) -> Folder:
     """The folder itself, or, where an archive holds nothing but one folder, that."""
     if folder.has_folder("conf") or folder.has_folder("pipelines"):
         return folder
     inner = folder.folders()
     if len(inner) == 1 and folder.url.startswith("zip://::"):
-        return Folder(f"zip://{inner[0]}::{folder.url.removeprefix('zip://::')}")
+        return Folder(f"zip://{inner[0]}::{folder.url.removeprefix('zip://::')}", folder.shown)
     raise StorageError("it is no project: it has neither a folder conf nor a folder pipelines", where=folder.shown)
 
 

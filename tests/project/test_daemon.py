@@ -120,5 +120,8 @@ async def test_a_daemon_serves_an_archive(tmp_path: Path) -> None:
         finally:
             assert 0 == await served.stop()
 
+    [serving_line] = [line for line in served.log if line["event"] == "serving"]
+    assert (str(path), []) == (serving_line["project"], served.text)
+    assert Path(serving_line["home"]).parent == home
     assert [b"2.0", b"50"] == [payload for _, payload, _ in sink.messages]
     assert 1 == len([*home.glob("plant-*/.fp-events/ledger.db")])

@@ -6,7 +6,10 @@ import os
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -123,6 +126,33 @@ def test_an_archive_on_s3(s3: Any, tmp_path: Path) -> None:
     s3.put(str(zipped(tmp_path / "east.zip", FILES)), "plants/east.zip")
 
     assert ("east", 42.0) == level_of("s3://plants/east.zip")
+
+
+def test_an_archive_on_a_web_server(tmp_path: Path) -> None:
+    """Also one that gives no parts of a file, and that asks for a password, which is shown nowhere."""
+    zipped(tmp_path / "west.zip", FILES)
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Authorization", ""))
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://someone:hush@127.0.0.1:{server.server_port}"
+        assert ("west", 42.0) == level_of(f"{base}/west.zip")
+        with pytest.raises(
+            StorageError, match=r"^http://\*\*\*@127.*none\.zip: there is no such file or folder"
+        ) as refused:
+            Project.load(f"{base}/none.zip")
+        server.shutdown()
+
+    assert "hush" not in repr(refused.value)
+    assert any(text.startswith("Basic ") for text in asked)
 
 
 def test_a_repository(github: dict[str, bytes]) -> None:
