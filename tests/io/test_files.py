@@ -147,3 +147,37 @@ def test_where_the_project_is_does_not_change_its_version(tmp_path: Path) -> Non
         versions.append(app.catalogue(loaded).plan(loaded.pipelines["p"]).ref.version)
 
     assert (versions[0], True) == (versions[1], versions[0] != versions[2])
+
+
+def test_loaders_and_savers_of_ones_own(tmp_path: Path) -> None:
+    """Functions with `@dataloader` and `@datasaver`; the latter are outputs by themselves."""
+    files = {
+        "conf/project.yml": "name: plant\n",
+        "conf/pipelines/own.yml": "outputs: [{node: total, topic: totals}]\n",
+        "pipelines/own.py": """
+from pathlib import Path
+
+from hamilton.function_modifiers import dataloader, datasaver
+
+HERE = Path(__file__).parents[1]
+
+
+@dataloader()
+def numbers() -> tuple[list, dict]:
+    return [1, 2, 3], {"from": "here"}
+
+
+def total(numbers: list) -> int:
+    return sum(numbers)
+
+
+@datasaver()
+def kept(total: int) -> dict:
+    (HERE / "total.txt").write_text(str(total))
+    return {"file": "total.txt"}
+""",
+    }
+    with Project.load(write_project(tmp_path, files)) as project:
+        assert {"total": 6, "kept": {"file": "total.txt"}} == project.run("own")
+
+    assert "6" == (tmp_path / "total.txt").read_text()
