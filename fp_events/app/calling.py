@@ -33,7 +33,7 @@ from .building import catalogue, handler_loader, make_executor, pipeline_of, spe
 from .hooking import after_commit
 from .link import publish
 from .stations import Station
-from .values import JsonValues, Values
+from .values import IN_PROCESS, JsonValues, Values
 
 if TYPE_CHECKING:
     from fp_events.config import Config
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 Callback = Callable[[RunRecord], Any]
 
 _log = logging.getLogger("fp_events.hooks")
-
-#: Executors whose runs share this process with the caller.
-IN_PROCESS = ("local", "threadpool")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ from fp_events import codecs
 from fp_events.domain.errors import UsageError
 from fp_events.runtime.formats import Formats
 
+#: Executors whose runs share this process with the caller.
+IN_PROCESS = ("local", "threadpool")
 #: What `worker_loader` is told.
 Elsewhere = Literal["json", "pickle"]
 #: A module's name in a pickle -> that module of the plans that are in force here; None: it is not the project's.
@@ -110,7 +112,7 @@ class ObjectValues:
 
     def sent(self, request: Mapping[str, Any], executor: str) -> bytes:
         """The object itself, a pickle or JSON. Raises UsageError for an input that cannot go to another process."""
-        if executor in ("local", "threadpool"):
+        if executor in IN_PROCESS:
             return Carried.of(dict(request))
         try:
             if executor == "processpool":

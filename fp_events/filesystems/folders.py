@@ -87,13 +87,6 @@ class Folder:
             with self._fs.open(full, "wb") as file:
                 yield file
 
-    def close(self) -> None:
-        """Finish an archive that was written."""
-        with self._explained("written"):
-            close = getattr(self._fs, "close", None)
-            if close is not None and getattr(self._fs, "protocol", "") == "zip":
-                close()
-
     def _full(self, path: str) -> str:
         if not path:
             return self._base
