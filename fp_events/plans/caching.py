@@ -129,7 +129,7 @@ class PlanCaching:
             recompute=self._spec.recomputes(name),
             classes=classes,
         )
-        version = self._version(name, function, classes, None if key is None else key.function)
+        version = self.version(name, function, classes, None if key is None else key.function)
         return cached_call(call, node=name, version=version, rule=rule, store=self._store, is_async=is_async)
 
     def calls(self, selection: Selection) -> dict[str, Any]:
@@ -151,14 +151,14 @@ class PlanCaching:
                 found[name] = cached_call(
                     node.callable,
                     node=name,
-                    version=self._version(name, node.callable, classes, None),
+                    version=self.version(name, node.callable, classes, None),
                     rule=Rule(ttl=self._spec.ttl, recompute=recompute, classes=classes),
                     store=self._store,
                     is_async=may_await(node),
                 )
         return found
 
-    def _version(self, name: str, function: Any, classes: Mapping[str, type], key: Any) -> str:
+    def version(self, name: str, function: Any, classes: Mapping[str, type], key: Any) -> str:
         """Changes with the code, what the code uses, the configuration, and the classes that values are made of."""
         beside = {
             "python": list(sys.version_info[:2]),
@@ -166,7 +166,7 @@ class PlanCaching:
             "classes": list(classes.values()),
             "key": key,
         }
-        return version_of_function(self._generation, f"cached {name}", function, beside)
+        return version_of_function(self._generation, f"cached {name}", function, beside, thorough=True)
 
 
 def check_names(pipeline: Pipeline, graph: Graph) -> None:
@@ -193,7 +193,7 @@ def identity_of(cls: type) -> str:
         found = public_text(f"{cls.__module__}.{cls.__qualname__}")
         generation = generation_of(cls.__module__)
         if generation is not None:
-            found = f"{found} {version_of_function(generation, 'class', cls, {})}"
+            found = f"{found} {version_of_function(generation, 'class', cls, {}, thorough=True)}"
         _identities[cls] = found
     return found
 

@@ -143,6 +143,11 @@ class Generation:
             submodule_search_locations=_inside(location),
         )
 
+    def source(self, name: str) -> Path | None:
+        """The file of one of the project's modules, imported or not; None for a folder, and where there is none."""
+        location = self._locate(name)
+        return None if location is None or location.is_dir() else location
+
     def remember(self, file: str) -> None:
         """Note that `file` is being read."""
         self._read[file] = _stamp(file)

@@ -17,11 +17,14 @@ from fp_events.tasks.binding import Binding
 from fp_events.tasks.condition import Condition
 from fp_events.tasks.task import Task
 
+from .contents import contents
 from .guards import is_guard
+from .late_imports import late_imports
 from .loading import Generation, public_text
 from .selection import Selection
 
 _MARKS = (Marks, NodeCache, NodeRetry, OfInputs, Condition)
+_NOT_OF_CLASSES = frozenset({"__doc__", "__module__", "__dict__", "__weakref__"})
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
 
 
@@ -46,9 +49,14 @@ def version_of(selection: Selection, beside: Sequence[object] = ()) -> str:
     return fingerprint.digest()
 
 
-def version_of_function(generation: Generation, name: str, function: object, arguments: Mapping[str, Any]) -> str:
-    """The same of one function with what it is called with."""
-    fingerprint = _Fingerprint(generation)
+def version_of_function(
+    generation: Generation, name: str, function: object, arguments: Mapping[str, Any], *, thorough: bool = False
+) -> str:
+    """The same of one function with what it is called with.
+
+    With `thorough` whatever objects of libraries are made of counts too, also where two processes may disagree on it.
+    """
+    fingerprint = _Fingerprint(generation, thorough=thorough)
     fingerprint.text(name)
     fingerprint.value(function)
     fingerprint.value(dict(arguments))
@@ -65,8 +73,9 @@ def config_key(config: Mapping[str, Any]) -> str:
 class _Fingerprint:
     """Feeds values to a hash, each object once; works through a list, since wrappers nest deeply."""
 
-    def __init__(self, generation: Generation | None) -> None:
+    def __init__(self, generation: Generation | None, *, thorough: bool = False) -> None:
         self._generation = generation
+        self._thorough = thorough
         self._hash = hashlib.sha256()
         self._seen: dict[int, int] = {}
         #: Keeps what was seen alive: an address is used again after its object has gone.
@@ -86,6 +95,9 @@ class _Fingerprint:
 
     def _one(self, value: Any) -> list[Any]:
         """Hash `value` itself; what it is made of comes next."""
+        if type(value) is bytes:
+            self._hash.update(b"bytes" + len(value).to_bytes(8, "big") + value)
+            return []
         if isinstance(value, _PLAIN):
             # Hamilton keeps the module's name in tags of nodes.
             self.text(public_text(f"{type(value).__name__} {value!r}"))
@@ -121,8 +133,9 @@ class _Fingerprint:
                 parts.append(cell.cell_contents)
             except ValueError:
                 self.text("empty cell")
-        if self._inside(function.__module__):
+        if self._generation is not None and self._inside(function.__module__):
             parts = [_without_docstring(function), *parts, *self._globals(function)]
+            parts += late_imports(self._generation, function.__module__, function.__code__)
         return parts
 
     def _code(self, code: CodeType) -> list[Any]:
@@ -138,11 +151,21 @@ class _Fingerprint:
         for name in names:
             if name not in function.__globals__:
                 continue
-            value = function.__globals__[name]
             self.text(f"global {name}")
-            found.append(value)
-            if isinstance(value, ModuleType) and self._inside(value.__name__):
-                found += [vars(value)[used] for used in names if used in vars(value)]
+            found += self._used(function.__globals__[name], names)
+        return found
+
+    def _used(self, value: Any, names: Sequence[str]) -> list[Any]:
+        """A value; and of a module of the project what of it has one of these names, in modules within it too."""
+        found = []
+        waiting = [value]
+        seen: set[int] = set()
+        while waiting:
+            one = waiting.pop()
+            found.append(one)
+            if isinstance(one, ModuleType) and self._inside(one.__name__) and id(one) not in seen:
+                seen.add(id(one))
+                waiting += [vars(one)[used] for used in names if used in vars(one)]
         return found
 
     def _class(self, kind: type) -> list[Any]:
@@ -151,7 +174,7 @@ class _Fingerprint:
             return []
         parts: list[Any] = list(kind.__bases__)
         for name, member in sorted(vars(kind).items()):
-            if name in {"__doc__", "__module__", "__dict__", "__weakref__"} or name.startswith(("_abc_", "__pydantic")):
+            if name in _NOT_OF_CLASSES or (name.startswith(("_abc_", "__pydantic")) and name != "__pydantic_fields__"):
                 continue
             self.text(name)
             parts.append(member)
@@ -171,7 +194,7 @@ class _Fingerprint:
         if isinstance(value, Mapping) and kind.__module__ in {"builtins", "collections", "types"}:
             return [part for item in value.items() for part in item]
         if isinstance(value, list | tuple):
-            return list(value)
+            return [kind, *value] if self._inside(kind.__module__) else list(value)
         if isinstance(value, set | frozenset):
             return sorted(value, key=lambda item: (type(item).__name__, public_text(repr(item))))
         if isinstance(value, classmethod | staticmethod):
@@ -179,10 +202,10 @@ class _Fingerprint:
         if isinstance(value, property):
             return [value.fget, value.fset, value.fdel]
         if self._inside(kind.__module__):
-            return [kind, _fields(value)]
+            return [kind, _fields(value), *(value.items() if isinstance(value, Mapping) else ())]
         if kind.__module__.partition(".")[0] in {"hamilton", "functools"}:
-            return [_fields(value)]
-        return []
+            return [_fields(value), getattr(value, "__wrapped__", None)]
+        return contents(value, thorough=self._thorough)
 
     def _is_own_exception(self, kind: type) -> bool:
         """Exceptions of the project carry the public name of their module."""
