@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from .asking import call
     from .building import broker_address, catalogue, check
     from .caching import forget, kept
-    from .calling import Call, Calls, RunReport
+    from .calling import Calls
     from .foreground import run_pipeline
     from .places import executor_for
     from .serving import ServeReport, serve
+    from .single import Call, RunReport
 
 __all__ = [
     "Call",
@@ -34,9 +35,9 @@ __all__ = [
 ]
 
 _PARTS = {
-    "Call": "calling",
+    "Call": "single",
     "Calls": "calling",
-    "RunReport": "calling",
+    "RunReport": "single",
     "ServeReport": "serving",
     "broker_address": "building",
     "call": "asking",

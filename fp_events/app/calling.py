@@ -6,8 +6,8 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from random import Random
@@ -17,11 +17,11 @@ from uuid_utils import uuid7
 
 from fp_events.domain.errors import FpEventsError, UsageError
 from fp_events.domain.hooks import Hook
-from fp_events.domain.observation import NodeRecord, RetryRecord, RunRecord, decode_nodes
+from fp_events.domain.observation import RetryRecord, RunRecord
 from fp_events.domain.pipeline import ExecutorSpec, Pipeline
 from fp_events.domain.ports import Handler, Plan
 from fp_events.domain.retry import RetryPolicy, decide
-from fp_events.domain.run import Attempt, AttemptResult, Cause, Ended, Failure, Outcome, PlanRef
+from fp_events.domain.run import Attempt, AttemptResult, Cause, Ended, Outcome, PlanRef
 from fp_events.observe.logging import configure
 from fp_events.runtime.callbacks import Callbacks, Record
 from fp_events.runtime.failures import failure_of, line_of
@@ -32,92 +32,14 @@ from .adapting import check_adapters, flush
 from .building import catalogue, handler_loader, make_executor, pipeline_of, spec_of
 from .hooking import after_commit
 from .link import publish
+from .single import Call, Callback, RunReport
 from .stations import Station
 from .values import IN_PROCESS, JsonValues, Values
 
 if TYPE_CHECKING:
     from fp_events.config import Config
 
-Callback = Callable[[RunRecord], Any]
-
 _log = logging.getLogger("fp_events.hooks")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One run, and what it does differently from its pipeline; None: as configured."""
-
-    pipeline: str
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    final_vars: Sequence[str] | None = None
-    config: Mapping[str, Any] | None = None
-    executor: ExecutorSpec | None = None
-    #: On, off, or settings such as ``{"recompute": ["node"]}``.
-    cache: bool | Mapping[str, Any] | None = None
-    #: Adapter -> whether it is used.
-    with_adapter: Mapping[str, bool] | None = None
-    #: Hamilton's lifecycle adapters, as objects: for executors in this process.
-    adapters: Sequence[Any] = ()
-    max_retries: int | None = None
-    #: Seconds.
-    retry_delay: float | None = None
-    jitter_factor: float | None = None
-    #: Names of exceptions; see `RetryPolicy`.
-    retry_exceptions: Sequence[str] | None = None
-    #: Seconds per attempt.
-    timeout: float | None = None
-    log_level: str | None = None
-    #: In the place of the pipeline's own.
-    on_success: Callback | None = None
-    on_failure: Callback | None = None
-
-    def request(self) -> dict[str, Any]:
-        """What the run's handler is asked for beyond its pipeline's settings."""
-        asked = {
-            "inputs": dict(self.inputs),
-            "final_vars": self.final_vars and list(self.final_vars),
-            "config": self.config and dict(self.config),
-        }
-        given = {"cache": self.cache, "with_adapter": self.with_adapter}
-        return {name: value for name, value in asked.items() if value} | {
-            name: value for name, value in given.items() if value is not None
-        }
-
-    def policy(self, policy: RetryPolicy) -> RetryPolicy:
-        """The pipeline's retries as this run has them."""
-        given = {
-            "max_retries": self.max_retries,
-            "retry_delay": self.retry_delay,
-            "jitter_factor": self.jitter_factor,
-            "retry_exceptions": None if self.retry_exceptions is None else tuple(self.retry_exceptions),
-        }
-        chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        return replace(policy, **chosen)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """How a run in this process ended."""
-
-    run_id: str
-    pipeline: str
-    outcome: Outcome
-    #: The outputs by name.
-    values: Mapping[str, Any]
-    failure: Failure | None
-    #: Seconds, waits between attempts included.
-    duration: float
-    attempts: int
-    version: str
-    #: Aware, UTC.
-    started_at: datetime
-    #: JSON list of what happened to the nodes of the last attempt; None where that was not followed.
-    nodes: bytes | None = field(default=None, repr=False)
-
-    @property
-    def trace(self) -> tuple[NodeRecord, ...]:
-        """What happened to each node of the last attempt; empty where that was not followed (`run.trace: never`)."""
-        return decode_nodes(self.nodes)
 
 
 class Calls:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .calling import Call, Calls, RunReport
+from .calling import Calls
+from .single import Call, RunReport
 
 if TYPE_CHECKING:
     from fp_events.config import Config

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from fp_events import app
 from fp_events import config as configuration
-from fp_events.app.calling import Call, Calls
+from fp_events.app.calling import Calls
+from fp_events.app.single import Call
 from fp_events.app.values import ObjectValues
 from fp_events.domain.errors import Problem, UsageError
 from fp_events.domain.run import Outcome

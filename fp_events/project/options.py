@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypedDict, get_args, get_type_hints
 
-from fp_events.app.calling import Call, Callback
+from fp_events.app.single import Call, Callback
 from fp_events.domain.durations import parse_duration
 from fp_events.domain.errors import UsageError
 from fp_events.domain.pipeline import ExecutorSpec

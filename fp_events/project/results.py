@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fp_events.app.calling import RunReport
+from fp_events.app.single import RunReport
 from fp_events.domain.errors import RunFailed
 
 #: Outcome -> how a sentence goes on after "the run".

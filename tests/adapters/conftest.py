@@ -15,7 +15,8 @@ import pytest
 from fp_events import config as configuration
 from fp_events.adapters.sender import flush_all
 from fp_events.app.building import catalogue, handler_loader
-from fp_events.app.calling import Call, Calls, RunReport
+from fp_events.app.calling import Calls
+from fp_events.app.single import Call, RunReport
 from fp_events.domain.message import Message, Properties
 from fp_events.domain.ports import Handler
 from fp_events.domain.run import Attempt, PlanRef

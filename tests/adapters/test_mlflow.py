@@ -10,7 +10,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from fp_events.adapters.sender import flush_all
-from fp_events.app.calling import Call
+from fp_events.app.single import Call
 from fp_events.domain.pipeline import ExecutorSpec
 
 from .conftest import Plant

@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from fp_events.adapters import span_export
 from fp_events.adapters.sender import flush_all
-from fp_events.app.calling import Call
+from fp_events.app.single import Call
 from fp_events.domain.pipeline import ExecutorSpec
 
 from .collectors import Spans, attributes, grpc_collector, http_collector

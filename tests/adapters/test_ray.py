@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fp_events.adapters.ray_nodes import _cluster
-from fp_events.app.calling import Call
+from fp_events.app.single import Call
 from fp_events.domain.errors import ConfigError
 
 from .conftest import Plant

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fp_events.adapters.sender import flush_all
-from fp_events.app.calling import Call
+from fp_events.app.single import Call
 from fp_events.domain.pipeline import ExecutorSpec
 from tests.certificates import Authority
 
