@@ -8,6 +8,7 @@ from .case import Case
 P = "conf/project.yml"
 HERE = ("serve", "--fail-fast", "--mqtt-url", "mqtt://127.0.0.1:<port>")
 USER = "name: plant\nmqtt:\n  url: mqtt://127.0.0.1:${PORT}\n  username: plant\n  password: ${PASSWORD}\n"
+RAY = 'name: plant\nrun:\n  executor: {type: ray, address: "127.0.0.1:${PORT}"}\n'
 RQ = "name: plant\nrun:\n  executor: {type: rq, url: 'redis://:s3cret@127.0.0.1:${PORT}/0', queue: plant}\n"
 TLS = "name: plant\nmqtt:\n  url: mqtts://127.0.0.1:${PORT}\n  tls: {ca_file: ca.pem}\n"
 
@@ -43,6 +44,16 @@ CASES = (
         says="error: run.executor.url: Redis at redis://127.0.0.1:<port>/0 cannot be used: <reason>; start it, or correct the URL",
         code=69,
         volatile={"reason": r"Error \d+ .*?refused"},
+    ),
+    Case(
+        wrong="no Ray cluster where `run.executor.address` says",
+        files={P: RAY},
+        arguments=("run", "alerts", "-i", "reading=90", "-i", "line=a"),
+        environ={"PORT": "<port>"},
+        around=places.nobody,
+        says="error: run.executor.address: the ray cluster at 127.0.0.1:<port> cannot be reached: ConnectionRefusedError: <reason>; start it, or correct the address",
+        code=69,
+        volatile={"reason": r"\[Errno \d+\] .*?refused"},
     ),
     Case(
         wrong="a worker where no pipeline runs on workers",

@@ -13,6 +13,16 @@ def _command(wrong: str, arguments: tuple[str, ...], says: str, code: int = 64) 
 
 
 CASES = (
+    _command(
+        "an executor that there is not",
+        ("run", "alerts", "--executor", "proccesspool"),
+        "error: there is no executor 'proccesspool'; did you mean 'processpool'?",
+    ),
+    _command(
+        "an executor with settings that belong into the project",
+        ("run", "alerts", "--executor", '{"type": "dask", "address": "tcp://scheduler:8786"}'),
+        "error: --executor has no 'address'; it knows type, max_workers, num_cpus; the rest belongs into `run.executor`",
+    ),
     Case(
         wrong="a command outside of a project",
         files=NOTHING,
