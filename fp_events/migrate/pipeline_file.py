@@ -97,24 +97,28 @@ class PipelineFile:
             return
         kept = {}
         for name, value in given.items():
-            if self._pipeline.module and self.module.broken is None and not self.module.takes(str(name)):
-                who = "a function computes it" if str(name) in self.module.functions else "no function takes it"
-                self._migration.tell(Kind.DROPPED, old.where(key), f"{old.key(key)}.{name}", value, note=who)
-            elif name in config:
-                # Where both have it, Hamilton takes its configuration's.
-                note = "`run.config` has it too, and wins"
-                self._migration.tell(Kind.DROPPED, old.where(key), f"{old.key(key)}.{name}", value, note=note)
-            else:
-                kept[name] = value
-                if isinstance(value, date):
-                    note = "YAML 1.2 has no dates: the function is given text"
-                    shown = f"{'.'.join(path)}.{name}: {value.isoformat()!r}"
-                    self._migration.tell(Kind.MEANING, old.where(key), f"{old.key(key)}.{name}", value, shown, note)
+            where, full = old.file.where((*old.path, key, str(name))), f"{old.key(key)}.{name}"
+            why = self._useless(str(name), config)
+            if why:
+                self._migration.tell(Kind.DROPPED, where, full, value, note=why)
+                continue
+            kept[name] = value
+            if isinstance(value, date):
+                note = "YAML 1.2 has no dates: the function is given text"
+                shown = f"{'.'.join(path)}.{name}: {value.isoformat()!r}"
+                self._migration.tell(Kind.MEANING, where, full, value, shown, note)
         if kept:
             new.set(path, kept)
         if self._pipeline.file is None and kept and path != ("params",):
             shown = f"{new.file}: {'.'.join(path)}"
             self._migration.tell(Kind.CHANGED, old.where(key), old.key(key), given, shown)
+
+    def _useless(self, name: str, config: Mapping[str, Any]) -> str:
+        """Why a value would fill nothing; empty: it fills an input."""
+        if self._pipeline.module and self.module.broken is None and not self.module.takes(name):
+            return "a function computes it" if name in self.module.functions else "no function takes it"
+        # Where both have it, Hamilton takes its configuration's.
+        return "`run.config` has it too, and wins" if name in config else ""
 
     def _others(self, rest: Old) -> None:
         """Schedule, adapters, tracker."""
