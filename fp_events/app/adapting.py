@@ -14,6 +14,7 @@ from fp_events.domain.pipeline import Pipeline
 if TYPE_CHECKING:
     from fp_events.adapters.making import Adapters
     from fp_events.config import Config
+    from fp_events.plans.catalogue import Catalogue
 
 #: The adapters of a run that turns some on and off.
 Choice = Callable[[Mapping[str, bool]], Sequence[Any]]
@@ -123,8 +124,8 @@ def check_adapters(pipeline: Pipeline, given: Mapping[str, bool]) -> dict[str, b
     return asked
 
 
-def adapter_problems(config: Config, pipelines: Sequence[Pipeline]) -> Iterator[Problem]:
-    """Adapters that are on and not installed, and keys that cannot be read."""
+def adapter_problems(config: Config, plans: Catalogue, pipelines: Sequence[Pipeline]) -> Iterator[Problem]:
+    """Adapters that are on and not installed, keys that cannot be read, and functions that cannot go to Ray."""
     for pipeline in pipelines:
         for name in pipeline.adapters:
             module = missing(name)
@@ -137,5 +138,11 @@ def adapter_problems(config: Config, pipelines: Sequence[Pipeline]) -> Iterator[
         if "hamilton_tracker" in pipeline.adapters:
             try:
                 _settings(config, pipeline)
+            except ConfigError as error:
+                yield from error.problems
+        if "ray" in pipeline.adapters and not missing("ray"):
+            only = {name: name == "ray" for name in ADAPTERS}
+            try:
+                plans.plan(pipeline, adapters=adapters_of(config, pipeline, in_foreground=False)(only))
             except ConfigError as error:
                 yield from error.problems

@@ -84,7 +84,8 @@ def check(config: Config) -> list[Problem]:
     problems.extend(daemon_loops(enabled, told, told_at_times))
     problems.extend(_exactly_once_problems(config, enabled))
     problems.extend(_missing_extras(config, enabled))
-    problems.extend(adapter_problems(config, enabled))
+    found = list(adapter_problems(config, plans, enabled))
+    problems.extend(each for each in found if each not in problems)
     return problems
 
 

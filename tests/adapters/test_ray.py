@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fp_events.adapters.ray_nodes import _cluster
+from fp_events.app.building import check
 from fp_events.app.single import Call
 from fp_events.domain.errors import ConfigError
 
@@ -91,8 +92,11 @@ async def test_without_ray_nodes_run_here(plant: Plant, told: Any) -> None:
 
 
 def test_functions_that_await_cannot_go_there(plant: Plant) -> None:
-    """It is an error of the configuration, found at the start."""
+    """It is an error of the configuration, found by `check` and at the start."""
     plant.pipeline(code="async def late(n: int) -> int:\n    return n\n", run=ON)
 
+    (problem,) = check(plant.config())
     with pytest.raises(ConfigError, match="async"):
         plant.handler()
+
+    assert "functions of the plan are async" in problem.what
