@@ -106,6 +106,10 @@ class _Missing:
     def __repr__(self) -> str:
         return "MISSING"
 
+    def __reduce__(self) -> str:
+        # The only one, whichever process it has been through.
+        return "MISSING"
+
 
 MISSING: Final = _Missing()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from fp_events.app.caching import ExactCodec
-from fp_events.cache import Caches
+from fp_events.cache import CACHES, Caches
 from fp_events.domain.caching import CacheSpec
 from fp_events.domain.errors import ConfigError
 from fp_events.plans.catalogue import Catalogue
@@ -253,6 +254,27 @@ def test_what_has_no_stable_form_is_computed(project: Kept, source: str, caplog:
         assert {"a": print} == project.run(source, {"x": print})[0]
     assert {"unhashable": 1} == project.counts()
     assert 2 == len([each for each in caplog.records if each.levelno == logging.WARNING])
+
+
+def test_a_kept_function_may_be_sent_to_another_process(project: Kept) -> None:
+    """As Ray does with single nodes: it finds its store there, and what is missing is computed."""
+    cloudpickle: Any = importlib.import_module("cloudpickle")
+    source = """
+@cached()
+def a(x: int) -> tuple:
+    return (x,)
+
+def b(x: int) -> tuple:
+    return (x, x)
+"""
+    project.renew()
+    plan = project.catalogue.plan(project.pipeline(HEAD + source, cache=ALL))
+    cloudpickle.register_pickle_by_value(plan.selection.graph.module)
+    for name, expected in (("a", (3,)), ("b", (3, 3))):
+        sent = cloudpickle.loads(cloudpickle.dumps(plan.selection.call(name)))
+        assert [expected, expected] == [sent(x=3), sent(x=3)]
+    counts = CACHES.counts()["work"]
+    assert (2, 2, 2) == (counts["missed"], counts["stored"], counts["hits"])
 
 
 def test_an_error_is_never_kept(project: Kept) -> None:
