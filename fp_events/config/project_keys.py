@@ -238,7 +238,7 @@ class ProjectSettings(Settings):
 
     unavailable: ClassVar = {
         **of_flowerpower("worker", "scheduler", "tracker", "open_telemetry", "hooks_dir"),
-        "job_queue": "FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate`, or remove it",
+        "job_queue": "FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate` or remove it",
         "pipelines": "a pipeline's settings belong in conf/pipelines/<name>.yml, not under `pipelines`",
     }
 
@@ -252,7 +252,10 @@ class ProjectSettings(Settings):
     health: HealthSettings = setting(HealthSettings(), "Probes for supervisors.")
     http: HttpSettings = setting(HttpSettings(), "Commands by HTTP, for whoever has the token.")
     log: LogSettings = setting(LogSettings(), "The program's own log.")
-    adapter: AdapterSettings = setting(AdapterSettings(), "What adapters need: defaults for the `adapter` block of every pipeline, with the same keys.")
+    adapter: AdapterSettings = setting(
+        AdapterSettings(),
+        "What adapters need: defaults for the `adapter` block of every pipeline, with the same keys.",
+    )
     hooks: HookSettings = setting(HookSettings(), "Functions called at points of every run's life.")
     resources: dict[Annotated[str, NAME], Annotated[str, FUNCTION]] = setting(
         {}, "Input to the function that opens it, for the pipelines that have an input of that name.", shown="none"

@@ -19,9 +19,21 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "job queue": (
         "job_queue: {type: rq}\n",
-        f"{P}:1: FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate`, or remove it",
+        f"{P}:1: FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate` or remove it",
     ),
-    "http": ("http: {listen: 8080}\n", f"{P}:1: `http` is not available in this version; remove it"),
+    "http without a token": (
+        "http: {listen: 8080}\n",
+        f"{P}:1: http.listen is given without a token: everybody could command;"
+        " give http.token_file, or FP_EVENTS_HTTP__TOKEN",
+    ),
+    "http with two tokens": (
+        "http:\n  listen: 8080\n  token: ${T:-abcdefghijklmnopq}\n  token_file: t\n",
+        f"{P}:4: http.token and http.token_file are both given; keep one",
+    ),
+    "http nowhere": (
+        "http: {listen: plant, token_file: t}\n",
+        f"{P}:1: http.listen: expected an address such as \"127.0.0.1:8080\", or a port",
+    ),
     "probes": (
         "health: {bind: here}\n",
         f'{P}:1: health.bind: expected an address such as "127.0.0.1:8080", or a port',
@@ -163,7 +175,8 @@ ENVIRONMENT: dict[str, tuple[dict[str, str], str]] = {
     ),
     "not available": (
         {"FP_EVENTS_HTTP__LISTEN": "1"},
-        "environment FP_EVENTS_HTTP__LISTEN: `http` is not available in this version; remove it",
+        "environment FP_EVENTS_HTTP__LISTEN: http.listen is given without a token: everybody could command;"
+        " give http.token_file, or FP_EVENTS_HTTP__TOKEN",
     ),
     "inside JSON": (
         {"FP_EVENTS_PIPELINES__A__TRIGGERS": '[{"topic": "a", "qos": "1"}]'},

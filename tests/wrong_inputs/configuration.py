@@ -66,7 +66,7 @@ CASES = (
     _project(
         "FlowerPower's `job_queue`",
         "name: plant\njob_queue:\n  type: rq\n",
-        "error: conf/project.yml:2: FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate`, or remove it",
+        "error: conf/project.yml:2: FlowerPower's job queue is replaced by the daemon's ledger; try `fp-events migrate` or remove it",
     ),
     _project(
         "`control.allow` with a pipeline that is not there",
@@ -81,7 +81,7 @@ CASES = (
     _project(
         "a key for signed commands that is too short",
         "name: plant\ncontrol:\n  mqtt: true\n  hmac_key: ${KEY:-secret}\n",
-        "error: conf/project.yml:4: control.hmac_key: the key is shorter than 16 bytes; make one with `openssl rand -hex 32`",
+        "error: conf/project.yml:4: control.hmac_key: it is shorter than 16 bytes; make one with `openssl rand -hex 32`",
     ),
     _project(
         "a password file that is not there",

@@ -83,7 +83,7 @@ CASES = (
     _ledger(
         "a ledger of a newer version",
         places.newer_ledger,
-        "error: <folder>/.fp-events/ledger.db: the ledger has version 99, this program knows 1; use the newer fp-events that wrote it, or another file",
+        "error: <folder>/.fp-events/ledger.db: the ledger has version 99, this program knows 2; use the newer fp-events that wrote it, or another file",
         74,
     ),
     _ledger(
