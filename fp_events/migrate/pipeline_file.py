@@ -18,6 +18,9 @@ from .rewriting import Rewriting, Rewritten
 from .run_block import run_block
 from .schedule_block import schedule_block, shared_schedule
 
+_FIRES: Final = (
+    "it fires as soon as a daemon serves the project, without `schedule_all`; `enabled: false` keeps it back"
+)
 #: The environment whose settings become the pipeline's own; others become overlays.
 _MAIN: Final[Sequence[str]] = ("prod", "production", "default", "dev")
 
@@ -133,6 +136,9 @@ class PipelineFile:
             block = scheduler.data["pipeline"].get(name)
             if block:
                 shared_schedule(Old(self._migration, scheduler, ("pipeline", name), block), self.new)
+        if self.new.get(("schedule",)):
+            where = self._pipeline.file.where(("schedule",)) if self._pipeline.file else self._pipeline.old_name
+            self._migration.tell(Kind.MEANING, where, "schedule", "", f"{self.new.file}: schedule", _FIRES)
         if tracker is not None and isinstance(tracker.data.get("pipeline"), Mapping):
             block = tracker.data["pipeline"].get(name)
             if block:

@@ -51,9 +51,13 @@ def _blocks(old: Old, new: New, migration: Migration) -> None:
     adapter_block(old.block("adapter"), new)
     one_adapter(old.block("tracker"), "hamilton_tracker", new)
     one_adapter(old.block("open_telemetry"), "opentelemetry", new)
-    for name in ("worker", "scheduler"):
-        _worker(old.block(name), new, migration)
-    _job_queue(old.block("job_queue"), new, migration)
+    for name in ("worker", "scheduler", "job_queue"):
+        block = old.block(name)
+        # For a while `worker` was what became `job_queue`.
+        if "type" in block.left or name == "job_queue":
+            _job_queue(block, new, migration)
+        else:
+            _worker(block, new, migration)
     mqtt = old.block("mqtt")
     if mqtt.left:
         broker_block(mqtt, new, migration)
@@ -99,6 +103,7 @@ def _job_queue(old: Old, new: New, migration: Migration) -> None:
     if kind == "apscheduler":
         old.tell(Kind.DROPPED, "type", kind, note=_LEDGER)
         backend.drop("type", "uri", "username", "password", "host", "port", "database", "ssl")
+        workers = backend.take("num_workers") or workers
         _worker(backend, new, migration)
     else:
         # The guide has Redis' address beside the type, the releases below `backend`.

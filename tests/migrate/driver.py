@@ -59,10 +59,13 @@ class Config:
         file = next(path.with_name(f"{path.name}{ending}") for ending in (".yml", ".yaml")
                     if path.with_name(f"{path.name}{ending}").is_file())  # fmt: skip
         data = yaml.safe_load(file.read_text()) or {}
-        params = data.get("params") or {}
+        params = data.get("params") or data.get("func") or {}
         run = {name: Attributes(value or {}) for name, value in (data.get("run") or {}).items() if value is None
                or isinstance(value, dict)}  # fmt: skip
-        pipeline = SimpleNamespace(h_params=parameters(params), params=Attributes(params), run=SimpleNamespace(**run))
+        made = parameters(params)
+        pipeline = SimpleNamespace(
+            h_params=made, hamilton_func_params=made, params=Attributes(params), run=SimpleNamespace(**run)
+        )
         return SimpleNamespace(pipeline=pipeline)
 
 
