@@ -42,6 +42,8 @@ class PipelineFile:
         """Fill `new` and `overlays`; the module's new text. `local` are the modules of ``pipelines/``."""
         runs, rest = self._old_blocks()
         params = rest.take("params") or rest.take("func") or {}
+        if not isinstance(params, Mapping):
+            rest.tell(Kind.TODO, "params", params, note="it must be a block of names and values")
         rest.drop("h_params", "hamilton_func_params", "name")
         settings = {"params": params if isinstance(params, Mapping) else {}}
         main = next(iter(runs.values()), None)
@@ -96,7 +98,10 @@ class PipelineFile:
         self, old: Old, key: str, given: Any, new: New, path: tuple[str, ...], config: Mapping[str, Any]
     ) -> None:
         """Write the values that a function takes; the others are refused here, and were ignored there."""
-        if is_empty(given) or not isinstance(given, Mapping):
+        if is_empty(given):
+            return
+        if not isinstance(given, Mapping):
+            old.tell(Kind.TODO, key, given, note="it must be a block of names and values")
             return
         kept = {}
         for name, value in given.items():

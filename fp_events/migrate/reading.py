@@ -18,6 +18,11 @@ from .report import Path
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REFERENCE: Final = re.compile(r"\$\$|\$\{[^}]+\}|\$[A-Za-z_][A-Za-z0-9_]*")
+#: Blocks and lists inside one another, and values in a file, counting aliases: more is an attack or a mistake.
+_DEEPEST: Final = 64
+_MOST_VALUES: Final = 100_000
+#: Keys further down have the line of the block around them.
+_MARKED: Final = 6
 _BRACED: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*(?:(?P<rule>:?[-?])(?P<rest>.*))?", re.S)
 
 
@@ -36,6 +41,7 @@ class OldFile:
         #: Path of a key -> its line.
         self.lines: dict[Path, int] = {}
         self.data: dict[Any, Any] = {}
+        self._count = 0
 
     @classmethod
     def read(cls, root: LocalPath, name: str) -> OldFile:
@@ -59,6 +65,7 @@ class OldFile:
     def _read(self, text: str) -> dict[Any, Any]:
         loader = _Base(text)
         try:
+            self._check_depth(text)
             node = loader.get_single_node()
             if node is None:
                 return {}
@@ -72,12 +79,32 @@ class OldFile:
         if not isinstance(found, dict):
             raise ConfigError("is no block of keys such as 'name: value'", where=f"{self.name}:1")
         self._mark(node, ())
-        translated = _translated(found)
+        translated = self._translated(found, 0)
         assert isinstance(translated, dict)
         return translated
 
+    def _check_depth(self, text: str) -> None:
+        # The C composer recurses without a limit and would take the process with it.
+        depth = 0
+        for event in yaml.parse(text, Loader=_Base):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                assert event.start_mark is not None
+                where = f"{self.name}:{event.start_mark.line + 1}"
+                raise ConfigError(f"is nested more than {_DEEPEST} levels deep", where=where)
+
+    def _translated(self, value: Any, depth: int) -> Any:
+        self._count += 1
+        if depth > _DEEPEST or self._count > _MOST_VALUES:
+            raise ConfigError("holds more than anybody writes, or contains itself, through an alias", where=self.name)
+        if isinstance(value, dict):
+            return {name: self._translated(item, depth + 1) for name, item in value.items()}
+        if isinstance(value, list | set | tuple):
+            return [self._translated(item, depth + 1) for item in value]
+        return reference(value) if isinstance(value, str) and "$" in value else value
+
     def _mark(self, node: yaml.Node, path: Path) -> None:
-        if len(path) > 16:
+        if len(path) > _MARKED:
             return
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
@@ -97,14 +124,6 @@ class OldFile:
         if "could not determine a constructor" in reason:
             return ConfigError("has a Python tag, which is not read", where=where, mend="write the value plainly")
         return ConfigError(f"is not YAML: {reason}", where=where, mend="mend the line")
-
-
-def _translated(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _translated(item) for name, item in value.items()}
-    if isinstance(value, list | set | tuple):
-        return [_translated(item) for item in value]
-    return reference(value) if isinstance(value, str) and "$" in value else value
 
 
 def reference(text: str) -> str:

@@ -80,6 +80,14 @@ def test_what_check_finds_is_told_and_ends_with_78(tmp_path: Path, program: Prog
          "error: conf/project.yml:2: is not YAML: mapping values are not allowed in this context; mend the line\n"),
         ({"conf/project.yml": "name: a\nwhen: !!python/object/apply:datetime.timedelta [1]\n"}, (), 78,
          "error: conf/project.yml:2: has a Python tag, which is not read; write the value plainly\n"),
+        ({"conf/project.yml": "a: &a [1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+            f"{c}: &{c} [*{b}, *{b}, *{b}, *{b}, *{b}, *{b}, *{b}, *{b}]\n" for b, c in zip("abcdef", "bcdefg", strict=True)
+        )}, (), 78,
+         "error: conf/project.yml: holds more than anybody writes, or contains itself, through an alias\n"),
+        ({"conf/project.yml": "a: &a [*a]\n"}, (), 78,
+         "error: conf/project.yml: holds more than anybody writes, or contains itself, through an alias\n"),
+        ({"conf/project.yml": "name: a\nb: " + "[" * 100_000 + "\n"}, (), 78,
+         "error: conf/project.yml:2: is nested more than 64 levels deep\n"),
         ({"conf/project.yml": "- a\n- b\n"}, (), 78,
          "error: conf/project.yml:1: is no block of keys such as 'name: value'\n"),
         ({"conf/project.yml": "name: a\n"}, ("--output", "{old}/new"), 64,
