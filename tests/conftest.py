@@ -16,6 +16,14 @@ from tests.support import free_port
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-secret-key", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_state_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What commands keep of projects that are elsewhere goes with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FP_EVENTS_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[dict[str, str]]:
     """A server that speaks S3; the environment in which clients find it."""

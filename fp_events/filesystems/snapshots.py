@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,14 @@ def take(url: str, home: Path) -> Snapshot:
 
     What begins with a dot and the folder ``data`` are left out. Raises StorageError, also for what is too large.
     """
-    folders = home / "snapshots"
+    with _opened(archive_or_folder(url)) as found:
+        kept = _kept(_project_in(found), home / "snapshots")
+    _prune(kept.parent)
+    return Snapshot(folder=kept, home=home, digest=kept.name)
+
+
+def _kept(source: Folder, folders: Path) -> Path:
+    """The copy of what `source` holds now."""
     try:
         folders.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".new-", dir=folders))
@@ -60,18 +67,23 @@ def take(url: str, home: Path) -> Snapshot:
         mend = "set FP_EVENTS_HOME to a folder that can be written"
         raise StorageError(f"it cannot be made ({error.strerror})", where=str(folders), mend=mend) from error
     try:
-        with _opened(archive_or_folder(url)) as source:
-            digest = _copy(_project_in(source), made)
-        kept = folders / digest
+        kept = folders / _copy(source, made)
         if kept.exists():
             os.utime(kept)
         else:
-            with suppress(FileExistsError):
-                made.rename(kept)
+            _rename(made, kept)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    _prune(folders)
-    return Snapshot(folder=kept, home=home, digest=digest)
+    return kept
+
+
+def _rename(made: Path, kept: Path) -> None:
+    try:
+        made.rename(kept)
+    except OSError:
+        # Another process was quicker with the same content.
+        if not kept.is_dir():
+            raise
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -85,6 +86,16 @@ def test_a_reload_looks_again(memory: Any) -> None:
         assert {"level": 23.0} == project.run("tank", inputs={"mm": 21.0}, reload=True)
         assert before != project.config.root
         assert {"level": 42.0} == other.run("tank", inputs={"mm": 21.0})
+
+
+def test_several_at_once_share_a_copy(tmp_path: Path, home: Path) -> None:
+    """Whoever is first makes it; nothing half-made stays."""
+    path = zipped(tmp_path / "north.zip", FILES)
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(lambda _: str(snapshots.take(str(path), home).folder), range(16)))
+
+    assert 1 == len(found)
+    assert 1 == len([*(home / "snapshots").iterdir()])
 
 
 def test_worker_processes_read_the_same_copy(memory: Any) -> None:
