@@ -79,7 +79,7 @@ def _driver(folder: Path, size: int) -> Run:
     import importlib.util
     import sys
 
-    from hamilton import driver  # type: ignore[import-untyped]  # has no annotations
+    from hamilton import driver
 
     spec = importlib.util.spec_from_file_location(f"chain_{size}", folder / "pipelines/chain.py")
     assert spec is not None

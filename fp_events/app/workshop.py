@@ -79,7 +79,7 @@ class Workshop:
         on_blocked: Callable[[str, float], None],
         on_link: Callable[[str, str], None] = lambda executor, problem: None,
     ) -> None:
-        """Compile everything; raises ConfigError. `on_link`: why an executor's workers are out of reach; empty: back."""
+        """Compile everything; raises ConfigError. `on_link`: why an executor's workers are away; empty: back."""
         self._config = config
         self._on_blocked = on_blocked
         self._on_link = on_link

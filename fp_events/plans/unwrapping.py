@@ -33,9 +33,7 @@ _FIELD = "extract_fields.transform_node.<locals>.extractor_fn"
 _ITEM = "unpack_fields.transform_node.<locals>.extractor"
 
 
-def call_of(
-    node: Any, function: Any, number: int, places: Mapping[str, str], bind: Callable[[str, Any], None]
-) -> str:
+def call_of(node: Any, function: Any, number: int, places: Mapping[str, str], bind: Callable[[str, Any], None]) -> str:
     """An expression for the value that `function` gives for a node (or the coroutine); `bind` gives names to objects.
 
     A dependency without a place is an optional input that the caller does not have: it is left out.

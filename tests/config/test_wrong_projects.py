@@ -23,8 +23,10 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "http without a token": (
         "http: {listen: 8080}\n",
-        f"{P}:1: http.listen is given without a token: everybody could command;"
-        " give http.token_file, or FP_EVENTS_HTTP__TOKEN",
+        (
+            f"{P}:1: http.listen is given without a token: everybody could command;"
+            " give http.token_file, or FP_EVENTS_HTTP__TOKEN"
+        ),
     ),
     "http with two tokens": (
         "http:\n  listen: 8080\n  token: ${T:-abcdefghijklmnopq}\n  token_file: t\n",
@@ -32,7 +34,7 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "http nowhere": (
         "http: {listen: plant, token_file: t}\n",
-        f"{P}:1: http.listen: expected an address such as \"127.0.0.1:8080\", or a port",
+        f'{P}:1: http.listen: expected an address such as "127.0.0.1:8080", or a port',
     ),
     "probes": (
         "health: {bind: here}\n",
@@ -175,8 +177,10 @@ ENVIRONMENT: dict[str, tuple[dict[str, str], str]] = {
     ),
     "not available": (
         {"FP_EVENTS_HTTP__LISTEN": "1"},
-        "environment FP_EVENTS_HTTP__LISTEN: http.listen is given without a token: everybody could command;"
-        " give http.token_file, or FP_EVENTS_HTTP__TOKEN",
+        (
+            "environment FP_EVENTS_HTTP__LISTEN: http.listen is given without a token: everybody could command;"
+            " give http.token_file, or FP_EVENTS_HTTP__TOKEN"
+        ),
     ),
     "inside JSON": (
         {"FP_EVENTS_PIPELINES__A__TRIGGERS": '[{"topic": "a", "qos": "1"}]'},

@@ -106,7 +106,7 @@ CASES = (
     _command(
         "`--cache` with a key that belongs to the project",
         ("run", "alerts", "--cache", '{"url": "/tmp"}'),
-        "error: --cache: cache.url belongs to the pipeline's configuration, not to one run; write true, false or '{\"recompute\": [\"lookup\"]}'",
+        'error: --cache: cache.url belongs to the pipeline\'s configuration, not to one run; write true, false or \'{"recompute": ["lookup"]}\'',
     ),
     _command(
         "`graph save` to a file whose ending says nothing",
