@@ -39,6 +39,8 @@ DONE, DIED, STOPPED, ERROR = "done", "died", "stopped", "error"
 #: Seconds between two looks at the cluster, and that it may take to answer.
 _LOOK = 1.0
 _ANSWER = 10.0
+#: Seconds that a host may take to answer at the start.
+_KNOCK = 5.0
 #: Seconds that the cluster has to end after the daemon is gone.
 _FAREWELL = 10.0
 #: Kind -> module here with a `connect`.
@@ -159,6 +161,13 @@ class _Bridge:
     async def _receive(self) -> Any:
         (size,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
         return msgpack.unpackb(await self._reader.readexactly(size))
+
+
+def knock(address: str) -> None:
+    """Raise OSError where nobody listens at a host and port; for other addresses do nothing."""
+    host, colon, port = address.rpartition("/")[2].rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()
 
 
 def one_line(error: BaseException) -> str:

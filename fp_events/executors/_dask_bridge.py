@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from ._bridge import DIED, DONE, ERROR, STOPPED, Cluster, Tell, one_line
+from ._bridge import DIED, DONE, ERROR, STOPPED, Cluster, Tell, knock, one_line
 from ._remote_task import RemoteTask, Source
 
 #: Seconds that a scheduler may take to answer at the start.
@@ -48,6 +48,7 @@ async def connect(settings: Mapping[str, Any], source: Source, tell: Tell) -> Cl
     distributed: Any = import_module("distributed")
     address = settings["address"]
     if address:
+        knock(address)
         client = await distributed.Client(
             address, asynchronous=True, timeout=_START, name="fp-events", set_as_default=False
         )

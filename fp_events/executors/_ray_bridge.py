@@ -7,21 +7,18 @@ import logging
 import os
 import secrets
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ._bridge import DIED, DONE, ERROR, STOPPED, Cluster, Tell, one_line
+from ._bridge import DIED, DONE, ERROR, STOPPED, Cluster, Tell, knock, one_line
 from ._remote_task import RemoteTask, Source
 
 #: Bytes for values above 100 kB in a cluster of ours; Ray would take a third of the memory.
 _STORE = 256 << 20
 _FOLDER = "fp-ray-"
-#: Seconds that a host may take to answer at the start.
-_KNOCK = 5.0
 
 
 def task(source: Source, data: bytes) -> Iterator[bytes]:
@@ -54,7 +51,8 @@ async def connect(settings: Mapping[str, Any], source: Source, tell: Tell) -> Cl
         import ray
 
         if address:
-            _knock(address)
+            # Else Ray would try for half a minute, and then end this process.
+            knock(address)
             ray.init(address=address, logging_level=logging.WARNING)
         else:
             ray.init(
@@ -69,13 +67,6 @@ async def connect(settings: Mapping[str, Any], source: Source, tell: Tell) -> Cl
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return _Ray(source, settings["options"], tell, folder)
-
-
-def _knock(address: str) -> None:
-    """Raise OSError where nobody listens: Ray would try for half a minute, and then end this process."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()
 
 
 def _new_folder() -> str:
