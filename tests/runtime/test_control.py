@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,37 +47,37 @@ async def test_a_request_is_answered_where_it_asks_for(house: House) -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        request(1, sent_at=time.time() - 61),
-        request(1, sent_at=time.time() + 600),
-        request(1, sent_at=""),
-        request(1, sent_at=float("nan")),
-        request(1, sent_at=10**400),
-        request(1, sent_at="2020-01-01T00:00:00Z"),
-        request(1, pipeline="other"),
-        request(1, pipeline=["work"]),
-        request(1, inputs={"secret": 1}),
-        request(1, inputs=5),
-        request(1, inputs=["n"]),
-        request(1, config={"mode": "x"}),
-        request(1, final_vars=["result"]),
-        request(1, key="\ud800"),
-        request(1, run_id="a/b"),
-        request(1, module="os"),
-        '{"pipeline": "work", "inputs": {"n": 1}}',
-        "nonsense",
-        "[]",
-        "\xff",
-        "[" * 5000,
-        "",
+        lambda: request(1, sent_at=time.time() - 61),
+        lambda: request(1, sent_at=time.time() + 600),
+        lambda: request(1, sent_at=""),
+        lambda: request(1, sent_at=float("nan")),
+        lambda: request(1, sent_at=10**400),
+        lambda: request(1, sent_at="2020-01-01T00:00:00Z"),
+        lambda: request(1, pipeline="other"),
+        lambda: request(1, pipeline=["work"]),
+        lambda: request(1, inputs={"secret": 1}),
+        lambda: request(1, inputs=5),
+        lambda: request(1, inputs=["n"]),
+        lambda: request(1, config={"mode": "x"}),
+        lambda: request(1, final_vars=["result"]),
+        lambda: request(1, key="\ud800"),
+        lambda: request(1, run_id="a/b"),
+        lambda: request(1, module="os"),
+        lambda: '{"pipeline": "work", "inputs": {"n": 1}}',
+        lambda: "nonsense",
+        lambda: "[]",
+        lambda: "\xff",
+        lambda: "[" * 5000,
+        lambda: "",
     ],
 )
-async def test_what_is_old_unlisted_or_wrong_is_refused(house: House, payload: str) -> None:
+async def test_what_is_old_unlisted_or_wrong_is_refused(house: House, payload: Callable[[], str]) -> None:
     """Nothing is executed, the reason is answered, and the next request is served."""
     house.pipeline()
     house.pipeline("other")
     house.project(**ALLOW)
     async with house.serving() as daemon:
-        house.broker.publish(RUN, payload)
+        house.broker.publish(RUN, payload())
         (refusal,) = await replies(daemon, house, 1)
         assert (False, True) == (refusal["ok"], bool(refusal["error"]["what"]))
 
