@@ -20,7 +20,8 @@ from .watching import fingerprint
 if TYPE_CHECKING:
     from fp_events.config import Config
 
-_log = logging.getLogger("fp_events.worker")
+#: RQ's own, which its workers set up.
+_log = logging.getLogger("rq.worker")
 
 
 class WorkerPlans:

@@ -34,6 +34,11 @@ async def executor(request: pytest.FixtureRequest) -> AsyncIterator[ClusterExecu
     await made.close(0.1)
 
 
+async def test_it_has_as_many_workers_as_were_asked_for(executor: ClusterExecutor) -> None:
+    """`num_cpus` of Ray, `max_workers` of Dask."""
+    assert (2, 2) == (executor.status()["workers"], executor.parallel)
+
+
 test_a_burst_comes_back_whole = contract.test_a_burst_comes_back_whole
 test_a_message_reaches_the_handler = contract.test_a_message_reaches_the_handler
 test_whatever_a_handler_raises_is_its_runs_failure = contract.test_whatever_a_handler_raises_is_its_runs_failure

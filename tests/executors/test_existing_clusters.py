@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,19 @@ async def test_a_scheduler_that_comes_back_is_found(tmp_path: Path) -> None:
         assert (2, "") == (len(told), told[1])
     finally:
         cluster.kill()
+        await made.close(0)
+
+
+async def test_no_more_run_at_a_time_than_max_workers(cluster: DaskCluster) -> None:
+    """On a cluster that has room for two, one after the other."""
+    made = dask(cluster.address, max_workers=1)
+    await made.start()
+    try:
+        results = await run(made, *(attempt(f"r{n}", "sleep", "0.05") for n in range(4)))
+        ends = sorted(result.started_at for result in results.values())
+
+        assert all((later - sooner).total_seconds() >= 0.05 for sooner, later in pairwise(ends))
+    finally:
         await made.close(0)
 
 
