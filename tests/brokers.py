@@ -25,6 +25,8 @@ DURABLE = (
     "autosave_interval 1",
     "max_queued_messages 0",
     "max_inflight_messages 0",
+    # What MQTT and paho allow; the default of Mosquitto 2.1 is 2 MB.
+    "max_packet_size 268435455",
     "set_tcp_nodelay true",
     "log_dest stderr",
 )
@@ -59,6 +61,7 @@ class Mosquitto:
         )
         self._reader = asyncio.create_task(self._read_log(self._process), name="mosquitto-log")
         await self.logged(" running", after=seen)
+        await self._listens()
 
     async def stop(self) -> None:
         """SIGTERM: it says goodbye to clients and saves its database."""
@@ -95,6 +98,16 @@ class Mosquitto:
         if not own & {"per_listener_settings", "allow_anonymous", "password_file"}:
             lines.append("allow_anonymous true")
         return [*lines, listener.format(port=self.port), *self._lines]
+
+    async def _listens(self) -> None:
+        """Mosquitto 2.1 says that it runs a moment before it listens."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(ConnectionRefusedError):
+                    _, writer = await asyncio.open_connection(self.host, self.port)
+                    writer.close()
+                    return
+                await asyncio.sleep(0.01)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -51,6 +51,8 @@ def configuration(folder: Path, port: int) -> str:
         "# The default of 1000 drops what comes after it, while publishers see success.",
         "max_queued_messages 0",
         "max_inflight_messages 1000",
+        "# All that MQTT allows, and paho. The default since 2.1 ends the connection of who sends more than 2 MB.",
+        "max_packet_size 268435455",
         "# Without it, small packets wait 40 ms for each other.",
         "set_tcp_nodelay true",
         "connection_messages false",

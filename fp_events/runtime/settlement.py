@@ -215,7 +215,9 @@ class Settlement:
         event_id = f"{entry.run_id}:dlq:{entry.attempt}"
         topic = self._names.dead_letter(pipeline.name)
         if self._properties:
-            user = (*((name, sendable(value)) for name, value in facts.items()), ("event_id", event_id))
+            # Without those that are empty: the `mosquitto_sub` of Mosquitto 2.1 cannot show an empty property as JSON.
+            named = ((name, sendable(value)) for name, value in facts.items() if value)
+            user = (*named, ("event_id", event_id))
             given = message.properties.content_type if message else "application/json"
             given = sendable(given) if given else given
             return Publication(

@@ -14,7 +14,7 @@ CALM = 60.0
 class Takeovers:
     """Counts connections that end early.
 
-    MQTT 5 has a reason for a takeover (0x8E). MQTT 3.1.1 has none and Mosquitto 2.0.11 sends none: there the end
+    MQTT 5 has a reason for a takeover (0x8E). MQTT 3.1.1 has none and Mosquitto before 2.1 sends none: there the end
     looks like that of any lost connection, so that it can be suspected and no more.
     """
 

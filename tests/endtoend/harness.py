@@ -19,6 +19,8 @@ from typing import Any
 from fp_events.runtime.socket_door import ask
 from tests.support import require_program
 
+#: The checkout: where `tests` can be imported.
+ROOT = Path(__file__).resolve().parents[2]
 #: Seconds that one step of a test may take at the most.
 PATIENCE = 45
 
@@ -241,16 +243,16 @@ class Sink:
 
 
 async def publish(port: int, topic: str, lines: Iterable[str], *, protocol: str = "5", qos: int = 1) -> None:
-    """One message per line, by `mosquitto_pub`; returns when the broker has all of them."""
-    version = "mqttv5" if protocol == "5" else "mqttv311"
+    """One message per line, by paho; returns when the broker has all of them."""
     # A file: nothing has to feed it while it publishes.
     with tempfile.TemporaryFile() as source:
         source.write("".join(f"{line}\n" for line in lines).encode())
         source.seek(0)
         process = await asyncio.create_subprocess_exec(
-            require_program("mosquitto_pub"),
-            *("-p", str(port), "-q", str(qos), "-t", topic, "-V", version, "-l"),
+            *(sys.executable, "-m", "tests.lines", "--port", str(port), "--topic", topic),
+            *("--qos", str(qos), "--protocol", protocol),
             stdin=source,
+            cwd=ROOT,
         )
     try:
         async with asyncio.timeout(PATIENCE):
@@ -276,8 +278,9 @@ class Received:
     @property
     def user(self) -> dict[str, str]:
         """User properties."""
-        found: dict[str, str] = self.properties.get("user-properties", {})
-        return found
+        found = self.properties.get("user-properties", {})
+        # An object, or since Mosquitto 2.1 a list of objects.
+        return dict(found) if isinstance(found, dict) else {name: text for one in found for name, text in one.items()}
 
     @property
     def json(self) -> Any:

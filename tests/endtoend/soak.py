@@ -22,10 +22,9 @@ import time
 from pathlib import Path
 
 from tests.brokers import mosquitto
-from tests.support import require_program
 
 from .gauges import Sample, cpu_seconds, sample, slope
-from .harness import PATIENCE, Daemon, Listener, publish, serving, write_project
+from .harness import PATIENCE, ROOT, Daemon, Listener, publish, serving, write_project
 
 DEVICES = 4
 #: Bursts of the publishers in a second.
@@ -189,12 +188,10 @@ async def _watch(daemon: Daemon, seconds: float, every: float, *, show: bool) ->
 
 
 def _publish(port: int, rate: int, seconds: float) -> int:
-    """`mosquitto_pub` by device, fed in bursts; how many messages."""
-    program = require_program("mosquitto_pub")
+    """A client by device, fed in bursts; how many messages."""
+    program = [sys.executable, "-m", "tests.lines", "--port", str(port), "--protocol", "3.1.1"]
     processes = [
-        subprocess.Popen(
-            [program, "-p", str(port), "-q", "1", "-t", f"load/device-{number}", "-l"], stdin=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([*program, "--topic", f"load/device-{number}"], stdin=subprocess.PIPE, text=True, cwd=ROOT)
         for number in range(DEVICES)
     ]
     sent = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import cast
@@ -110,11 +111,42 @@ async def test_the_third_takeover_ends_it(five: Kind) -> None:
                 await one.running
 
 
-async def test_a_takeover_without_a_reason_is_suspected(place: MosquittoPlace) -> None:
-    """Mosquitto 2.0 does not say why it closes: after three times the error asks for another client."""
-    async with client(place, "same") as one, client(place, "same", wait=False):
+async def test_an_end_without_a_reason_is_suspected(place: MosquittoPlace) -> None:
+    """A broker that closes and does not say why: after three times the error asks for another client."""
+    answer = b"\x20\x03\x00\x00\x00" if place.mqtt5 else b"\x20\x02\x00\x00"
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with scripted(hang_up) as port, client(place, "same", wait=False, port=port) as one:
         while "does another client use the client id 'same'?" not in await failure(one):
             pass
+
+
+async def test_two_clients_with_one_id_are_told(place: MosquittoPlace) -> None:
+    """Mosquitto 2.1 tells MQTT 5 clients of a takeover, and one of two gives up; else another client is suspected."""
+    async with client(place, "same") as one, client(place, "same", wait=False) as two:
+        telling = {asyncio.create_task(of_another(each)) for each in (one, two)}
+        told, silent = await asyncio.wait(telling, return_when=asyncio.FIRST_COMPLETED)
+        for task in silent:
+            task.cancel()
+    for task in told:
+        assert re.search("another client uses? the client id 'same'", task.result())
+
+
+async def of_another(one: Client) -> str:
+    """What a client says, or ends with, once it thinks that another one has its id."""
+    while not one.running.done():
+        news = asyncio.ensure_future(one.events.get())
+        await asyncio.wait({news, one.running}, return_when=asyncio.FIRST_COMPLETED)
+        said = (news.result().last_error or "") if news.done() else ""
+        news.cancel()
+        if "another client" in said:
+            return said
+    return str(one.running.exception())
 
 
 @contextlib.asynccontextmanager
