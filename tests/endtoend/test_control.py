@@ -21,6 +21,8 @@ control:
   mqtt: true
   allow: {adder: {inputs: [a]}}
 """
+#: The same, and runs of the other pipeline may be started again.
+AGAIN = CONTROL.replace("[a]}", "[a]}, counter: {inputs: []}")
 ADDER = '''\
 """Adds."""
 
@@ -94,7 +96,7 @@ async def test_commands_are_answered_to_the_response_topic(tmp_path: Path) -> No
     async with (
         mosquitto() as broker,
         Listener(broker.port, f"{BASE}/#") as listener,
-        serving(project(tmp_path, broker)) as daemon,
+        serving(project(tmp_path, broker, control=AGAIN)) as daemon,
     ):
         call = Caller(broker.port)
         started = await call.done("run", pipeline="adder", inputs={"a": 2}, wait=True)
@@ -318,7 +320,7 @@ async def test_without_control_nothing_is_subscribed_or_answered(tmp_path: Path)
 
 async def test_runs_are_steered_by_foreign_clients(tmp_path: Path) -> None:
     """Delayed, cancelled, replayed, paused by trigger, reloaded: over MQTT 5 request and response."""
-    async with mosquitto() as broker, serving(project(tmp_path, broker)) as daemon:
+    async with mosquitto() as broker, serving(project(tmp_path, broker, control=AGAIN)) as daemon:
         call = Caller(broker.port)
         later = await call.done("run", pipeline="adder", inputs={"a": 1}, run_in="2h30m", run_id="later")
         cancelled = await call.done("runs.cancel", run_ids=["later"])
