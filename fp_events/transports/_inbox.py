@@ -69,6 +69,7 @@ class Inbox:
         """The connection is lost: keep back what can be acknowledged no more."""
         self._held += [delivery for delivery in self._items if delivery.packet_id]
         self._items = [delivery for delivery in self._items if not delivery.packet_id]
+        self._weigh()
 
     def release(self, *, session_present: bool) -> None:
         """There is a connection again: what the broker will not send again is handed out after all."""
@@ -77,7 +78,13 @@ class Inbox:
             # Their packet identifiers belong to a session that is no more, and may mean other messages now.
             orphans = [replace(delivery, packet_id=0) for delivery in held]
             self._items = sorted(orphans + self._items, key=lambda delivery: delivery.number)
+            self._weigh()
             self._arrived.set()
+
+    def _weigh(self) -> None:
+        """Others are held than before: what was full may not be any more, and the next connection is to be read."""
+        self._bytes = sum(held_bytes(delivery.message) for delivery in self._items)
+        self.full = self._bytes >= self._max_bytes
 
 
 def held_bytes(message: Message) -> int:

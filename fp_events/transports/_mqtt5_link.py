@@ -511,10 +511,16 @@ class Mqtt5Link(asyncio.BufferedProtocol):
             self._requests[packet_id] = request
             self._queue(packet(packet_id))
             requests.append(request)
-        try:
-            return [await asyncio.wait_for(request, ANSWER_TIMEOUT) for request in requests]
-        except TimeoutError as error:
-            raise NoAnswer(f"no answer within {ANSWER_TIMEOUT:g} seconds") from error
+        return [await self._answer(request) for request in requests]
+
+    async def _answer(self, request: asyncio.Future[list[int]]) -> list[int]:
+        """The answer, however much the broker sends before it; Mosquitto 2.0 sends all that it has under way to us."""
+        while True:
+            try:
+                return await asyncio.wait_for(asyncio.shield(request), ANSWER_TIMEOUT)
+            except TimeoutError as error:
+                if not self._paused and self._loop.time() - self._heard >= ANSWER_TIMEOUT:
+                    raise NoAnswer(f"no answer within {ANSWER_TIMEOUT:g} seconds") from error
 
 
 def _answers(packets: list[int]) -> bytes:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from fp_events.domain.message import Publication, Subscription
+from fp_events.transports.aiomqtt import AiomqttTransport
 from tests.transports.places import Place, client, message, payloads
 
 PLANT = (Subscription(filter="plant/#"),)
@@ -129,6 +130,25 @@ async def test_nothing_arrives_twice_that_was_not_received_before_the_loss(place
 
         assert [b"0", b"1", b"2", b"3", b"4", b"end"] == payloads(found)
         assert {2} == {delivery.connection for delivery in found}
+
+
+async def test_a_connection_that_is_lost_while_nothing_is_read_is_followed_by_one_that_is(place: Place) -> None:
+    """The buffer was full: what was in it comes again, and must not count twice."""
+    async with client(place, "one", subscriptions=PLANT, max_buffered_bytes=20_000) as one, client(place, "two") as two:
+        await two.publish(*(message("plant/a", b"%d " % number + bytes(1_000)) for number in range(60)))
+        async with asyncio.timeout(10):
+            while not one.transport._inbox.full:  # type: ignore[attr-defined]  # no public door shows it
+                await asyncio.sleep(0.01)
+        await place.stop()
+        if not isinstance(one.transport, AiomqttTransport):  # which notices when it reads again
+            await one.lost()
+        await place.start()
+        found: set[int] = set()
+        async with asyncio.timeout(20):
+            while len(found) < 60:
+                burst = await one.transport.receive()
+                one.transport.acknowledge(burst)
+                found |= {int(payload.split()[0]) for payload in payloads(burst)}
 
 
 async def test_messages_sent_while_away_are_kept(place: Place) -> None:
