@@ -56,8 +56,13 @@ CASES = (
         wrong="`pipelines export` over other files",
         files={"other/pipelines/alerts.py": "mine = 1\n"},
         arguments=("pipelines", "export", "alerts", "other"),
-        says="error: <folder>/other: other files are there already: pipelines/alerts.py; say --overwrite, or import under another --name",
+        says="error: <folder>/other: other files are there already: pipelines/alerts.py; say --overwrite, or export to another place",
         code=64,
+    ),
+    _command(
+        "a way to the daemon that there is not",
+        ("--by", "pigeon", "status"),
+        "error: --by pigeon: expected socket, mqtt, http, or a URL such as http://plant:8090",
     ),
     _command("a command that there is not", ("srve",), "error: No such command 'srve'; did you mean 'serve'?"),
     _command(

@@ -195,8 +195,8 @@ CASES = (
     ),
     _pipeline(
         "an exception that cannot be imported",
-        "run:\n  retry_exceptions: [requests.exceptions.ConectionError]\n",
-        "error: conf/pipelines/alerts.yml:10: run.retry_exceptions: 'requests.exceptions.ConectionError' cannot be imported: ModuleNotFoundError: No module named 'requests'; install it or correct the name",
+        "run:\n  retry_exceptions: [reqests.exceptions.ConnectionError]\n",
+        "error: conf/pipelines/alerts.yml:10: run.retry_exceptions: 'reqests.exceptions.ConnectionError' cannot be imported: ModuleNotFoundError: No module named 'reqests'; install it or correct the name",
     ),
     _pipeline(
         "a callback that cannot be imported",

@@ -85,6 +85,11 @@ CASES = (
         "error: pipelines/alerts.py:5: module 'pipelines.alerts' cannot be imported: KeyError: 'limits'; mend the module",
     ),
     _module(
+        "a module that ends the program when it is imported",
+        ALERTS_PY + "\nraise SystemExit(3)\n",
+        "error: pipelines/alerts.py:5: module 'pipelines.alerts' cannot be imported: it ends the program (SystemExit: 3); put what a script does under `if __name__ == \"__main__\":`",
+    ),
+    _module(
         "a module with a syntax error",
         ALERTS_PY.replace("-> dict | None:", "-> dict | None"),
         "error: pipelines/alerts.py:1: module 'pipelines.alerts' cannot be imported: invalid syntax: expected ':'; mend the line",
