@@ -58,6 +58,7 @@ def retry(
     `max_delay` at the most; `jitter` changes each by a random part, 0.1 by up to a tenth. `on`: the exceptions that
     are worth another call; all others pass at once.
     """
+    _has_parentheses("retry", "@retry(3)", attempts)
     exceptions = tuple(on) if isinstance(on, Iterable) else (on,)
     if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
         raise _wrong("retry", f"attempts is a whole number from 1, not {attempts!r}")
@@ -85,19 +86,23 @@ def timeout(seconds: float | str) -> Callable[[F], F]:
     An async function is cancelled. An ordinary one runs in a thread of its own, which nothing can stop: it goes on
     until it returns, and what it returns is dropped.
     """
+    _has_parentheses("timeout", '@timeout("2s")', seconds)
     limit = _seconds("timeout", "it", seconds)
     if limit == 0:
         raise _wrong("timeout", "it takes a time above zero")
     return lambda function: _marked(function, "timeout", limit)
 
 
-def cached(*, ttl: float | str | None = None, key: Callable[..., Any] | None = None) -> Callable[[F], F]:
+def cached(
+    function: None = None, /, *, ttl: float | str | None = None, key: Callable[..., Any] | None = None
+) -> Callable[[F], F]:
     """Take the function's value from the project's cache where the same arguments had one before.
 
     `ttl`: how long a value is good, in seconds or as text such as ``"1h"``; without it until the function's code
     changes. `key` takes arguments as the predicate of `when` does and returns what tells two calls apart, plain data;
     without it all arguments do.
     """
+    _has_parentheses("cached", "@cached()", function)
     seconds = None if ttl is None else _seconds("cached", "ttl", ttl)
     if key is not None and not callable(key):
         raise _wrong("cached", f"key is a function, not {key!r}")
@@ -136,6 +141,11 @@ def _seconds(name: str, what: str, value: object) -> float:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _has_parentheses(name: str, written: str, first: object) -> None:
+    if inspect.isfunction(first):
+        raise _wrong(name, f"it stands above a function without parentheses: write {written}")
 
 
 def _wrong(name: str, what: str) -> ConfigError:

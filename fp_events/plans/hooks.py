@@ -123,7 +123,7 @@ class _Reading:
                 mend = _NAMED if stem == module_name else f"`fp-events new --hook {stem}` makes one"
                 self._refuse(f"{label} cannot be imported: {error.what}", named, mend=mend)
             return None
-        except Exception as error:  # noqa: BLE001 - modules raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - modules raise anything
             what = f"{label} cannot be imported ({type(error).__name__}: {error})"
             self._refuse(what, named, mend=_NAMED)
             return None

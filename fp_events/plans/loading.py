@@ -87,7 +87,8 @@ class Generation:
                 )
             try:
                 return self._import(full)
-            except Exception as error:
+            # A script's `sys.exit` would end the program, and without a word.
+            except (Exception, SystemExit) as error:
                 raise self._import_error(name, error) from error
 
     def changed(self) -> bool:
@@ -188,7 +189,7 @@ class Generation:
                 return file
         return path if path.is_dir() else None
 
-    def _import_error(self, name: str, error: Exception) -> ConfigError:
+    def _import_error(self, name: str, error: BaseException) -> ConfigError:
         file, line = self._culprit(name, error)
         if isinstance(error, ConfigError):
             # Of a decorator of ours that was used wrongly.
@@ -202,11 +203,14 @@ class Generation:
             missing = public_name(error.name or "")
             what = f"it imports '{missing}', which is not there"
             mend = f"install it, or add {missing.replace('.', '/')}.py to the project"
+        elif isinstance(error, SystemExit):
+            what = f"it ends the program ({what.rstrip(': ')})"
+            mend = 'put what a script does under `if __name__ == "__main__":`'
         return ConfigError(
             f"module '{name}' cannot be imported: {what}", where=f"{self.relative(file)}:{line}", mend=mend
         )
 
-    def _culprit(self, name: str, error: Exception) -> tuple[str, int]:
+    def _culprit(self, name: str, error: BaseException) -> tuple[str, int]:
         """The line of the project that the error came through last."""
         if isinstance(error, SyntaxError) and error.filename:
             return error.filename, error.lineno or 1

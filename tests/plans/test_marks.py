@@ -422,6 +422,9 @@ def test_plain_hamilton_sees_ordinary_functions(project: Project) -> None:
         ("@when(True)", "@when: it takes a function, not True"),
         ("@when(lambda other: other)", "@when: its function takes 'other', but 'alert' takes v, w"),
         ("@cached(key=lambda x, y, z: x)", "@cached: its function takes 'x', but 'alert' takes v, w"),
+        ("@retry", "@retry: it stands above a function without parentheses: write @retry(3)"),
+        ("@timeout", '@timeout: it stands above a function without parentheses: write @timeout("2s")'),
+        ("@cached", "@cached: it stands above a function without parentheses: write @cached()"),
         ("@retry(2)\n@retry(3)", "@retry: it stands twice above 'alert'"),
     ],
 )
