@@ -63,7 +63,11 @@ def names_in(root: Path) -> list[str]:
     return sorted(path.stem for path in (root / "pipelines").glob("*.py") if not path.stem.startswith("_"))
 
 
-def send(parcel: Parcel, url: str, *, overwrite: bool) -> Sequence[str]:
+_SENT = "say --overwrite, or export to another place"
+_TAKEN = "say --overwrite, or import under another --name"
+
+
+def send(parcel: Parcel, url: str, *, overwrite: bool, mend: str = _SENT) -> Sequence[str]:
     """Write a parcel to a folder, an archive or a URL; where its files are now.
 
     Raises UsageError where other files of these names are there and `overwrite` is not said; nothing is written then.
@@ -73,7 +77,7 @@ def send(parcel: Parcel, url: str, *, overwrite: bool) -> Sequence[str]:
     target = filesystems.Folder(url if filesystems.is_remote(url) else str(Path(url).expanduser().resolve()))
     there = {path for path in parcel.files if target.exists(path)}
     same = {path for path in there if target.read(path) == parcel.files[path]}
-    _refuse(sorted(there - same), target.shown, overwrite=overwrite)
+    _refuse(sorted(there - same), target.shown, mend, overwrite=overwrite)
     for path, content in parcel.files.items():
         if path not in same:
             target.write(path, content)
@@ -94,7 +98,7 @@ def receive(url: str, pipeline: str | None = None) -> Parcel:
 
 def unpack(parcel: Parcel, root: Path, *, overwrite: bool) -> Sequence[Path]:
     """Add a pipeline to the project in `root`; its files. Raises UsageError as `send` does."""
-    send(parcel, str(root), overwrite=overwrite)
+    send(parcel, str(root), overwrite=overwrite, mend=_TAKEN)
     return [root / path for path in parcel.files]
 
 
@@ -113,7 +117,7 @@ def _send_archive(parcel: Parcel, url: str, *, overwrite: bool) -> Sequence[str]
     folder, _, name = whole.rpartition("/")
     target = filesystems.Folder(folder or "/")
     if target.exists(name):
-        _refuse([name], target.shown, overwrite=overwrite)
+        _refuse([name], target.shown, _SENT, overwrite=overwrite)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in parcel.files.items():
@@ -122,12 +126,12 @@ def _send_archive(parcel: Parcel, url: str, *, overwrite: bool) -> Sequence[str]
     return [f"{target.shown}/{name}"]
 
 
-def _refuse(conflicts: Sequence[str], shown: str, *, overwrite: bool) -> None:
+def _refuse(conflicts: Sequence[str], shown: str, mend: str, *, overwrite: bool) -> None:
     if conflicts and not overwrite:
         raise UsageError(
             f"other files are there already: {', '.join(conflicts)}",
             where=shown,
-            mend="say --overwrite, or import under another --name",
+            mend=mend,
         )
 
 

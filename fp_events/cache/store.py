@@ -71,6 +71,11 @@ class PipelineStore:
         text = json.dumps([self._pipeline, node, version, found])
         return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
 
+    def keyless(self, node: str, error: Exception) -> None:
+        """See `NodeStore`."""
+        what = f"its key raised {type(error).__name__}: {error}"
+        self._count("unhashable", node, what, mend="it is computed each time that it does")
+
     def get(self, node: str, key: str, *, ttl: float | None, classes: Mapping[str, type]) -> Any:
         """See `NodeStore`."""
         path = path_of(self._pipeline, node, key)

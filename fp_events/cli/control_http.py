@@ -26,10 +26,10 @@ def request(config: Config, url: str, command: str, arguments: Mapping[str, Any]
     """
     from fp_events.config import http_token
 
+    place = f"{base_of(config, url)}/commands/{command}"
     token = http_token(config)
     if token is None:
         raise ConfigError("commands by HTTP need a token", where="http.token", mend="give FP_EVENTS_HTTP__TOKEN")
-    place = f"{base_of(config, url)}/commands/{command}"
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     # The scheme is http or https: `base_of` sees to it.
     asked = Request(place, json.dumps(dict(arguments)).encode(), headers)  # noqa: S310

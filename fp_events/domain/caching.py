@@ -126,6 +126,9 @@ class NodeStore(Protocol):
         `version` stands for the node's code, `arguments` are the node's inputs by name, or what its `key` made of them.
         """
 
+    def keyless(self, node: str, error: Exception) -> None:
+        """The node's own `key` raised: its value is computed, and not kept."""
+
     def get(self, node: str, key: str, *, ttl: float | None, classes: Mapping[str, type]) -> Any:
         """The value, or MISSING. Older than `ttl` seconds, damaged and foreign ones are MISSING.
 

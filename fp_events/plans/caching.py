@@ -64,7 +64,8 @@ def cached_call(call: Any, *, node: str, version: str, rule: Rule, store: NodeSt
         try:
             known = dict(sorted(arguments.items())) if rule.key is None else rule.key(arguments)
         except Exception as error:  # noqa: BLE001 (the user's function may raise anything; it fails no run)
-            known = error
+            store.keyless(node, error)
+            return None, MISSING
         key = store.key(node, version, known)
         if key is None or rule.recompute:
             return key, MISSING

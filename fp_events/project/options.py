@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, TypedDict, get_args, get_type_hints
 
 from fp_events.app.single import Call, Callback
@@ -90,6 +91,7 @@ class RunConfig:
 
         `executor_for`: from what was asked for to the executor that the project configures.
         """
+        self._check()
         asked = asked_executor(self.executor)
         return Call(
             pipeline=pipeline,
@@ -115,6 +117,7 @@ class RunConfig:
         for name in ("adapters", "retry_exceptions", "on_success", "on_failure", "reload"):
             if getattr(self, name):
                 raise UsageError(f"{name} cannot be sent to a daemon", mend="use `run`, or configure it")
+        self._check()
         asked = asked_executor(self.executor)
         if isinstance(asked, ExecutorSpec):
             asked = {"type": asked.type, "max_workers": asked.max_workers}
@@ -132,6 +135,38 @@ class RunConfig:
             "log_level": self.log_level,
         }
         return {name: value for name, value in given.items() if value is not None}
+
+    def _check(self) -> None:
+        for name, (is_right, wanted) in _KINDS.items():
+            value = getattr(self, name)
+            if value is not None and not is_right(value):
+                raise UsageError(f"{name} is {wanted}, not {value!r}")
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _are(kinds: tuple[type, ...], value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(each, kinds) for each in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+#: Setting -> whether a value is one, and what it is to be; the others are looked at where they are used.
+_KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "inputs": (_is_mapping, "a dict of inputs by name"),
+    "config": (_is_mapping, "a dict"),
+    "with_adapter": (_is_mapping, "a dict such as {'mlflow': False}"),
+    "final_vars": (partial(_are, (str,)), "a list of names"),
+    "max_retries": (lambda value: isinstance(value, int) and _is_number(value) and value >= 0, "a whole number from 0"),
+    "jitter_factor": (lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1"),
+    "retry_exceptions": (partial(_are, (str, type)), "a list of classes or names of exceptions"),
+    "on_success": (callable, "a function"),
+    "on_failure": (callable, "a function"),
+}
 
 
 def asked_executor(given: str | Mapping[str, Any] | ExecutorSpec | None) -> Mapping[str, Any] | ExecutorSpec | None:

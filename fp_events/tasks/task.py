@@ -59,6 +59,9 @@ class Task:
         found = name or getattr(func, "__name__", "")
         if not found or found == "<lambda>":
             raise FlowkitError(f"{func!r} has no name", where=_caller_place(), mend="write task(name='…')")
+        if when is not None and not callable(when):
+            raise FlowkitError(f"`when` of task '{found}' is a function, not {when!r}")
+        kinds = _exceptions(found, on)
         marks = marks_of(func) or Marks()
         self.func = func
         self.name = found
@@ -72,7 +75,9 @@ class Task:
             found, "timeout", None if timeout is None else _seconds(found, "timeout", timeout), marks.timeout
         )
         #: None: it is called once.
-        self.retry: NodeRetry | None = _once(found, "retries", self._policy(on) if self.retries else None, marks.retry)
+        self.retry: NodeRetry | None = _once(
+            found, "retries", self._policy(kinds) if self.retries else None, marks.retry
+        )
         #: `@cached` stood under `@task`.
         self.cached = marks.cached
         #: In the order in which the edges were drawn: arguments bind by it.
@@ -85,14 +90,14 @@ class Task:
         #: A task of the same name in the same function, whose variable this one takes.
         self.shadows: Task | None = registry.shadowed(self, caller())
 
-    def _policy(self, on: type[Exception] | Iterable[type[Exception]]) -> NodeRetry:
+    def _policy(self, on: tuple[type[Exception], ...]) -> NodeRetry:
         return NodeRetry(
             attempts=self.retries + 1,
             delay=self.delay,
             backoff=self.backoff,
             max_delay=self.max_delay,
             jitter=self.jitter,
-            on=_exceptions(self.name, on),
+            on=on,
         )
 
     @property

@@ -244,7 +244,8 @@ def a(x: int) -> int:
 """
     for _ in range(2):
         assert ({"a": 0}, ["a"]) == project.run(source, {"x": 0}, CacheSpec())
-    assert "ZeroDivisionError" in caplog.text
+    assert "its key raised ZeroDivisionError: division by zero" in caplog.text
+    assert 1 == project.counts()["unhashable"]
 
 
 @pytest.mark.parametrize("source", ["def a(x: int) -> int: return x", "@cached()\ndef a(x: int) -> int: return x"])

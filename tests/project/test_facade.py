@@ -157,6 +157,12 @@ def test_settings_come_as_options_or_as_a_run_config(project: Project) -> None:
         ({"final_vars": ["lvel"]}, "pipeline 'tank' has no node 'lvel'; did you mean 'level'?"),
         ({"executor": "thread"}, "there is no executor 'thread'; there are local"),
         ({"executor": {"type": "local", "workers": 1}}, "a run's executor has no 'workers'; it has type"),
+        ({"inputs": 3}, "inputs is a dict of inputs by name, not 3"),
+        ({"final_vars": "level"}, "final_vars is a list of names, not 'level'"),
+        ({"max_retries": "3"}, "max_retries is a whole number from 0, not '3'"),
+        ({"jitter_factor": 2}, "jitter_factor is a number from 0 to 1, not 2"),
+        ({"retry_exceptions": [3]}, "retry_exceptions is a list of classes or names of exceptions, not [3]"),
+        ({"on_success": 3}, "on_success is a function, not 3"),
         ({"timeout": "soon"}, "timeout 'soon' is no duration; give seconds, or text such as '90s'"),
     ],
 )

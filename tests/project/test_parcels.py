@@ -78,10 +78,10 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     mine = {"conf/project.yml": "name: south\n", "helpers.py": "mine = 1\n", "units/base.py": FILES["units/base.py"]}
     with written(tmp_path / "north") as north:
         north.pipelines.export("tank", tmp_path / "parcel.zip")
-        with pytest.raises(UsageError, match=r"other files are there already: parcel\.zip; say --overwrite"):
+        with pytest.raises(UsageError, match=r"other files are there already: parcel\.zip; .* export to another"):
             north.pipelines.export("tank", tmp_path / "parcel.zip")
     with written(tmp_path / "south", mine) as south:
-        with pytest.raises(UsageError, match=r"other files are there already: helpers\.py; say --overwrite"):
+        with pytest.raises(UsageError, match=r"other files are there already: helpers\.py; .* another --name"):
             south.pipelines.import_(tmp_path / "parcel.zip")
         assert set(mine) == files_in(tmp_path / "south")
         south.pipelines.import_(tmp_path / "parcel.zip", overwrite=True)

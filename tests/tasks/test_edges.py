@@ -170,6 +170,8 @@ def copy_of(function: Any) -> Any:
         ({"backoff": 0.5}, "`backoff` of task 'one' is a number from 1, not 0.5"),
         ({"jitter": -0.1}, "`jitter` of task 'one' is a number from 0, not -0.1"),
         ({"timeout": "long"}, "`timeout` of task 'one' is a number of seconds or text such as '2s', not 'long'"),
+        ({"when": 3}, "`when` of task 'one' is a function, not 3"),
+        ({"on": ValueError(1)}, "`on` of task 'one' names classes of exceptions, not ValueError(1)"),
         ({"retries": 1, "on": "OSError"}, "`on` of task 'one' names classes of exceptions, not 'O'"),
     ],
 )
