@@ -9,6 +9,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final, TypeVar, cast
 
+from fp_events.domain.adapters import ADAPTERS, missing
+
 _log = logging.getLogger("fp_events.adapters")
 #: Seconds between two lines about the same adapter.
 _PAUSE: Final = 60.0
@@ -34,6 +36,8 @@ class Trouble:
     def failed(self, error: BaseException | str) -> None:
         """Something did not work."""
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and missing(self.adapter):
+            text = f"{text}; pip install '{ADAPTERS[self.adapter].requirement}'"
         with self._lock:
             self.failures += 1
         if self._tell("adapter_failed", " ".join(text.split())[:_LONGEST]):

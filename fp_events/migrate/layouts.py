@@ -11,7 +11,7 @@ from typing import Final
 
 from fp_events.domain.errors import UsageError
 
-from .reading import OldFile
+from .reading import MIGRATED, OldFile
 
 _ENDINGS: Final = (".yml", ".yaml")
 #: Keys that only this program's files have.
@@ -142,6 +142,9 @@ def _not_ours(found: OldProject) -> None:
         (found.project, _OURS_PROJECT),
         *((pipeline.file, _OURS_PIPELINE) for pipeline in found.pipelines.values()),
     ):
+        if file is not None and file.is_migrated:
+            what = f"it is a project of fp-events already, {MIGRATED}, as {file.name}:1 says"
+            raise UsageError(what, where=str(found.root), mend="try `fp-events check`")
         for key in keys:
             if file is not None and key in file.data:
                 what = f"it is a project of fp-events already, as `{key}` at {file.where((key,))} says"

@@ -17,6 +17,7 @@ from .modules import Module
 from .mqtt_files import built_in, plugin_file
 from .pipeline_file import PipelineFile
 from .project_file import project_file
+from .reading import MIGRATED
 from .report import Judge, Kind, Migration
 from .rewriting import instead_of
 from .writing import document
@@ -123,10 +124,10 @@ def _moved(file: str, text: str, migration: Migration) -> None:
 
 
 def _texts(project: New, files: dict[str, PipelineFile], migration: Migration) -> None:
-    head = f"{migration.name}, migrated from FlowerPower; every key is in fp-events' docs/configuration.md."
+    head = f"{migration.name}, {MIGRATED}; every key is in fp-events' docs/configuration.md."
     migration.texts["conf/project.yml"] = document(project.data, head)
     for name, file in files.items():
-        head = f"Pipeline {name}, migrated from FlowerPower."
+        head = f"Pipeline {name}, {MIGRATED}."
         if file.new.data:
             migration.texts[file.new.file] = document(file.new.data, head)
         for environment, new in file.overlays.items():

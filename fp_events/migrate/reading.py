@@ -18,6 +18,8 @@ from .report import Path
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REFERENCE: Final = re.compile(r"\$\$|\$\{[^}]+\}|\$[A-Za-z_][A-Za-z0-9_]*")
+#: In the first line of what this program writes of an old project.
+MIGRATED: Final = "migrated from FlowerPower"
 #: Blocks and lists inside one another, and values in a file, counting aliases: more is an attack or a mistake.
 _DEEPEST: Final = 64
 _MOST_VALUES: Final = 100_000
@@ -41,6 +43,8 @@ class OldFile:
         #: Path of a key -> its line.
         self.lines: dict[Path, int] = {}
         self.data: dict[Any, Any] = {}
+        #: It was written by a migration.
+        self.is_migrated = False
         self._count = 0
 
     @classmethod
@@ -53,6 +57,8 @@ class OldFile:
         except OSError as error:
             raise StorageError(f"it cannot be read: {error.strerror}", where=str(root / name)) from error
         made = cls(name)
+        first = text.partition("\n")[0]
+        made.is_migrated = first.startswith("#") and MIGRATED in first
         made.data = made._read(text)
         return made
 

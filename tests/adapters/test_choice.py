@@ -205,6 +205,18 @@ def test_a_failed_adapter_is_no_failed_attempt(plant: Plant, monkeypatch: pytest
     assert ("adapter_failed", "ZeroDivisionError: division by zero") == (event, facts["error"])
 
 
+def test_a_missing_package_is_told_with_its_command(plant: Plant, without: Any, told: Any) -> None:
+    """Where nobody has checked: `fp-events run` goes on without the adapter."""
+    without("mlflow")
+    plant.pipeline(run={"with_adapter": {"mlflow": True}}, triggers=[{"topic": "in/x", "map": {"n": "payload.n"}}])
+
+    result = plant.handler().handle(attempt({"n": 1}))
+
+    ((event, facts),) = told()
+    assert (Ended.RETURNED, "adapter_failed") == (result.ended, event)
+    assert facts["error"].endswith("; pip install 'fp-events[mlflow]'")
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """A project with a broker in memory."""

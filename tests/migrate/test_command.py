@@ -73,6 +73,9 @@ def test_what_check_finds_is_told_and_ends_with_78(tmp_path: Path, program: Prog
         ({"conf/project.yml": "name: a\nmqtt:\n  url: embedded\n"}, (), 64,
          ("error: {old}: it is a project of fp-events already, as `mqtt.url` at conf/project.yml:3 says; try `fp-events"
          " check`\n")),
+        ({"conf/project.yml": "# plant, migrated from FlowerPower; every key is in docs\nname: plant\n"}, (), 64,
+         ("error: {old}: it is a project of fp-events already, migrated from FlowerPower, as conf/project.yml:1 says; try"
+         " `fp-events check`\n")),
         ({"conf/pipelines/a.yml": "run: {}\ntriggers: []\n", "pipelines/a.py": ""}, (), 64,
          ("error: {old}: it is a project of fp-events already, as `triggers` at conf/pipelines/a.yml:2 says; try"
          " `fp-events check`\n")),
