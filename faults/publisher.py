@@ -44,12 +44,15 @@ class Publisher:
         #: (mid, reason code), from the thread of the client, which may know of an answer before the publishing
         #: thread knows the mid.
         self._answers: deque[tuple[int, int]] = deque()
+        #: What was open when the connection was lost may not yet have been sent again.
+        self._broken = False
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=f"publisher-{port}", protocol=MQTTProtocolVersion.MQTTv5
         )
         self._client.max_inflight_messages_set(1000)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_publish = self._published
+        self._client.on_disconnect = self._lost
         session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho has no annotation there
         session.SessionExpiryInterval = 3600
         self._client.connect("127.0.0.1", port, keepalive=10, clean_start=False, properties=session)
@@ -64,6 +67,7 @@ class Publisher:
                 return  # nobody is left who would end this
             if stop.wait(max(0.0, started + (number - first) / rate - time.monotonic())):
                 return
+            self._in_order(stop)
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # as above
             if identified(number):
                 properties.UserProperty = ("message_id", str(number))
@@ -71,6 +75,12 @@ class Publisher:
             sent = self._client.publish(topic, body, qos=self._qos, properties=properties)
             self._open[sent.mid] = number
             self._write()
+
+    def _in_order(self, stop: threading.Event) -> None:
+        """Wait for what is open from before the connection was lost: paho lets a new message overtake it."""
+        while self._broken and not stop.wait(0.005):
+            self._write()
+            self._broken = bool(self._open) or not self._client.is_connected()
 
     def close(self) -> None:
         """Wait for acknowledgements, then go."""
@@ -80,6 +90,9 @@ class Publisher:
             self._write()
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _lost(self, *_: Any) -> None:
+        self._broken = True
 
     def _published(self, _client: Any, _data: Any, mid: int, code: Any, _properties: Any) -> None:
         self._answers.append((mid, code.value))

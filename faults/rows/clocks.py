@@ -15,7 +15,7 @@ from faults.load import Load, Setup, load
 from faults.row import Found, Run, row
 from faults.shim import shim
 from faults.views import ends_of, pipeline_of
-from tests.endtoend.harness import publish
+from tests.endtoend.harness import send
 
 RATE = 100.0
 HOUR = 3600
@@ -92,7 +92,7 @@ async def clock_jumps(run: Run) -> Found:
         await on.publish(rate=RATE)
         for number in range(times):
             for jump in (HOUR, 0):
-                await publish(on.broker.port, "retried/a", [str(2 * number + bool(jump))])
+                await send(on.broker.port, "retried/a", str(2 * number + bool(jump)))
                 started = time.monotonic()
                 await asyncio.sleep(1.0)
                 clock.ahead(jump)
