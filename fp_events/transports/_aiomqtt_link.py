@@ -20,6 +20,7 @@ from ._aiomqtt_paho import adopt
 from ._aiomqtt_pump import Pump
 from ._aiomqtt_subscribe import subscribe, unsubscribe
 from ._errors import NoWebSocket
+from ._hang_ups import HangUps
 from ._inbox import Inbox
 from ._limits import Limits
 from ._link import NoAnswer, NoConnection
@@ -43,6 +44,7 @@ class AiomqttLink:
         acks: Acknowledgements,
         numbers: Callable[[], int],
         note: Callable[[str], None],
+        hang_ups: HangUps,
         first_packet_id: int = 0,
     ) -> None:
         self.client = client
@@ -57,6 +59,7 @@ class AiomqttLink:
         self._acks = acks
         self._numbers = numbers
         self._note = note
+        self._hang_ups = hang_ups
         self._probes: deque[int] = deque()
         self._loop = asyncio.get_running_loop()
         self.refusal = ""
@@ -200,7 +203,8 @@ class AiomqttLink:
             self.limits = limits_of(flags, properties, mqtt5=self._mqtt5)
             self._acks.begin(self.connection)
             self._inbox.release(session_present=self.limits.session_present)
-            outgoing = Outgoing(self._paho, self.limits, mqtt5=self._mqtt5, note=self._note)
+            hang_ups = None if self._mqtt5 else self._hang_ups
+            outgoing = Outgoing(self._paho, self.limits, mqtt5=self._mqtt5, note=self._note, hang_ups=hang_ups)
             self.sender = Sender(self.limits.receive_maximum, outgoing, self._acks, {})
         self.client._on_connect(client, userdata, flags, reason, properties)  # the hook we took
 
@@ -209,7 +213,10 @@ class AiomqttLink:
             self.goodbye = reason.value
             self._end(f"the broker closed the connection ({reason_name(reason.value)})")
         else:
-            words = "the broker has not answered in time" if "alive" in str(reason) else "closed by the other side"
+            silent = "alive" in str(reason)
+            words = "the broker has not answered in time" if silent else "closed by the other side"
+            if self.sender is not None and not silent and not self.lost.is_set():
+                self._hang_ups.hung_up(self.sender.unanswered())
             # Mosquitto 2.0 sends the refusal and then closes (its issue 2579).
             self._end(f"the connection was lost ({words}{self.refusal})")
 

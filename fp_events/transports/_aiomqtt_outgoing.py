@@ -11,6 +11,7 @@ from paho.mqtt.exception import MQTTException
 
 from fp_events.domain.message import NO_PROPERTIES, Properties, Publication
 
+from ._hang_ups import HangUps
 from ._limits import MAX_WINDOW, Limits
 from ._publish_packet import PackedProperties
 from ._sender import CannotSend
@@ -36,7 +37,11 @@ def limits_of(flags: Any, properties: Any, *, mqtt5: bool) -> Limits:
 class Outgoing:
     """Queues PUBLISH packets with paho; `note` is told what is done otherwise than asked."""
 
-    def __init__(self, paho: Client, limits: Limits, *, mqtt5: bool, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, paho: Client, limits: Limits, *, mqtt5: bool, note: Callable[[str], None], hang_ups: HangUps | None
+    ) -> None:
+        """`hang_ups`: where the broker cannot say what it takes."""
+        self._hang_ups = hang_ups
         self._paho = paho
         self._limits = limits
         self._mqtt5 = mqtt5
@@ -79,6 +84,8 @@ class Outgoing:
         return qos, retain
 
     def _check_size(self, publication: Publication, properties: Any) -> None:
+        if self._hang_ups is not None:
+            self._hang_ups.check(publication)
         limit = self._limits.maximum_packet
         if not limit:
             return

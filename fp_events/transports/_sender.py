@@ -147,6 +147,10 @@ class Sender:
             self._released.discard(packet_id)
             burst.failed(index, Confirmed.UNKNOWN, LOST)
 
+    def unanswered(self) -> list[Publication]:
+        """What the broker was sent and has not answered."""
+        return [burst.publications[index] for burst, index, _ in self._under_way.values()]
+
     def flushed(self) -> None:
         """The socket has taken everything."""
         items, self._unflushed = self._unflushed, []

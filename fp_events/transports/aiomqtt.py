@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 
 from ._aiomqtt_client import make_client
 from ._aiomqtt_link import AiomqttLink
+from ._hang_ups import HangUps
 from ._linked import LinkedTransport
 from ._tls import tls_context
 
@@ -16,7 +18,12 @@ class AiomqttTransport(LinkedTransport):
     Under MQTT 3.1.1 there are no subscription identifiers, no retain handling (retained messages come at every
     subscribe) and no reasons: a refused publication looks sent, and a takeover looks like any lost connection,
     so that two clients with one client id go on taking it from each other; `last_error` voices the suspicion.
+    A publication that is too large for the broker is REFUSED once it has ended three connections.
     """
+
+    @cached_property
+    def _hang_ups(self) -> HangUps:
+        return HangUps()
 
     async def _make_link(self) -> AiomqttLink:
         tls = self._options.tls
@@ -28,5 +35,6 @@ class AiomqttTransport(LinkedTransport):
             acks=self._acks,
             numbers=lambda: next(self._numbers),
             note=self._note,
+            hang_ups=self._hang_ups,
             first_packet_id=self._packet_id,
         )

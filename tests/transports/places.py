@@ -156,7 +156,7 @@ async def client(place: Place, client_id: str, *, wait: bool = True, **options: 
 
 def message(topic: str, payload: bytes = b"", *, qos: int = 1, retain: bool = False, **properties: Any) -> Publication:
     return Publication(
-        event_id=f"{topic}:{payload[:20]!r}",
+        event_id=f"{topic}:{len(payload)}:{payload[:20]!r}",
         topic=topic,
         payload=payload,
         qos=qos,

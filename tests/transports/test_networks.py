@@ -13,7 +13,7 @@ import pytest
 
 from fp_events.domain.connection import TlsOptions
 from fp_events.domain.errors import BrokerRefused, ConfigError
-from fp_events.domain.message import Subscription
+from fp_events.domain.message import Confirmation, Confirmed, Subscription
 from tests.brokers import mosquitto, password_lines
 from tests.certificates import Authority
 from tests.support import free_port
@@ -285,6 +285,25 @@ async def test_a_payload_above_the_brokers_limit_is_refused(five: Kind) -> None:
     """A limit that the broker does not announce: its refusal is final, so that nothing is sent for ever."""
     async with mosquitto(["message_size_limit 1000"]) as broker, client(MosquittoPlace(broker, five), "one") as one:
         assert ["refused"] == await one.publish(message("a", bytes(2000)))
+
+
+async def test_what_an_older_broker_hangs_up_for_is_refused() -> None:
+    """MQTT 3.1.1 has no word for a limit: what has ended three connections is refused, the rest goes on."""
+    async with mosquitto(["max_packet_size 100000"]) as broker:
+        place = MosquittoPlace(broker, "aiomqtt-3.1.1")
+        async with client(place, "one") as one:
+            waiting = [message("a", bytes(90_000)), message("a", bytes(200_000)), message("a", b"small")]
+            answers: dict[str, Confirmation] = {}
+            while waiting:
+                await one.connected()
+                for answer in await one.transport.publish(waiting):
+                    answers[answer.event_id] = answer
+                waiting = [each for each in waiting if answers[each.event_id].result is Confirmed.UNKNOWN]
+            fits, large, small = answers.values()
+
+    assert ["sent", "refused", "sent"] == [fits.result.value, large.result.value, small.result.value]
+    assert "packet too large, it seems: the broker closed the connection 3 times in a row" in large.reason
+    assert "200000 bytes" in large.reason
 
 
 async def test_what_the_broker_cannot_do_is_done_otherwise_and_noted(five: Kind) -> None:
