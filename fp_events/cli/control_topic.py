@@ -40,7 +40,7 @@ async def _request(config: Config, command: str, arguments: Mapping[str, Any]) -
     key = control_key(config)
     options = options_for(config, [Subscription(filter=response, retain_handling=2)])
     if options.protocol != "5":
-        raise UsageError("MQTT 3.1.1 has no replies", mend="leave --mqtt out: the local socket answers")
+        raise UsageError("MQTT 3.1.1 has no replies", mend="ask --by socket or http, or with mqtt.protocol: '5'")
     async with connected(options) as transport:
         line = _Line(transport, base, response, key)
         if not arguments.get("wait"):

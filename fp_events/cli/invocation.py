@@ -33,7 +33,7 @@ class Invocation:
         where = self.location()
         if isinstance(where, Path):
             return where
-        raise UsageError(f"{where} is not on this machine, and is only read", mend="change it where it is kept")
+        raise UsageError(f"{where} is no folder of this machine, and is only read", mend="change it where it is kept")
 
     def location(self) -> Path | str:
         """The project's folder, or its URL. Raises UsageError where there is none."""

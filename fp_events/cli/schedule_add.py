@@ -80,9 +80,6 @@ def add(
     log_level: LevelOption = None,
     with_adapter: AdapterOption = None,
     cache: CacheOption = None,
-    mqtt: Annotated[
-        bool, typer.Option("--mqtt", help="Ask through the control topic instead of the local socket.")
-    ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Add a schedule to the daemon and show when it will fire. It stays over restarts."""
@@ -115,13 +112,7 @@ def add(
         "cache": arguments.cache(cache),
         "executor": arguments.executor(executor),
     }
-    if mqtt:
-        from .control_topic import request
-
-        found = request(invocation.config(), "schedules.add", asked)
-    else:
-        found = call(invocation.config(), "schedules.add", asked)
-    show_schedule(found, form)
+    show_schedule(call(invocation.config(), "schedules.add", asked), form)
 
 
 def _text_or_json(text: str | None, option: str) -> Any:

@@ -78,9 +78,6 @@ def trigger(
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait no longer than this.")
     ] = None,
-    mqtt: Annotated[
-        bool, typer.Option("--mqtt", help="Ask through the control topic instead of the local socket.")
-    ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Start a run in the daemon and print its id."""
@@ -108,8 +105,6 @@ def trigger(
         "timeout_s": timeout,
     }
     config = invocation.config()
-    if mqtt:
-        by.set("mqtt")
     if wait and sys.stderr.isatty() and by.get() == "socket":
         found = _followed(config, {**asked, "wait": None, "timeout_s": None}, timeout)
     else:

@@ -109,5 +109,7 @@ class Pipelines(Mapping[str, Pipeline]):
     def _folder(self) -> Path:
         config = self._config()
         if config.remote:
-            raise UsageError(f"{config.shown} is not on this machine, and is only read", mend="use a copy of your own")
+            raise UsageError(
+                f"{config.shown} is no folder of this machine, and is only read", mend="use a copy of your own"
+            )
         return Path(config.root)

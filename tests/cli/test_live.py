@@ -161,9 +161,9 @@ def test_trigger_waits_and_tells_by_its_exit_code(fp: Fp) -> None:
 
 def test_trigger_through_the_control_topic(fp: Fp) -> None:
     """Request and response by MQTT, for what the configuration allows."""
-    good = fp("trigger", "counting", "-i", "value=3", "-i", "source=mqtt", "--wait", "--mqtt", "--json")
+    good = fp("trigger", "counting", "-i", "value=3", "-i", "source=mqtt", "--wait", "--by", "mqtt", "--json")
     assert (good.code, good.json["values"]["total"]["source"]) == (0, "mqtt")
-    refused = fp("trigger", "counting", "-o", "count", "-i", "value=3", "--mqtt")
+    refused = fp("trigger", "counting", "-o", "count", "-i", "value=3", "--by", "mqtt")
     assert (refused.code, "may not be given by MQTT" in refused.err) == (64, True)
 
 
@@ -185,7 +185,7 @@ def test_trigger_by_mqtt_does_not_wait_for_nobody(fp: Fp, monkeypatch: pytest.Mo
     monkeypatch.setenv("FP_EVENTS_MQTT__BASE_TOPIC", "nobody")
     monkeypatch.setattr(control_topic, "PATIENCE", 0.2)
     for command, options in (("run", []), ("status", ["--wait"])):
-        ended = fp("trigger", "counting", "-i", "value=3", "--mqtt", *options)
+        ended = fp("trigger", "counting", "-i", "value=3", "--by", "mqtt", *options)
         sentence = f"error: nobody/control/{command}: no daemon answered; is one running, with `control.mqtt: true`?\n"
         assert (ended.code, ended.err) == (69, sentence)
 

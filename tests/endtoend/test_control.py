@@ -382,7 +382,7 @@ async def test_a_request_is_signed_with_openssl(tmp_path: Path) -> None:
         unsigned = await call.refused("status", {})
         await send(broker.port, f"{BASE}/control/run", await signed("second-nonce-of-16"), protocol="3.1.1")
         (older,) = await listener.next(f"{BASE}/reply/run")
-        ours = await cli(daemon.project, "trigger", "adder", "-i", "a=3", "--mqtt", "--wait", "--json")
+        ours = await cli(daemon.project, "trigger", "adder", "-i", "a=3", "--by", "mqtt", "--wait", "--json")
         assert await daemon.stop() == 0
 
     assert done["result"]["values"] == older.json["result"]["values"] == {"total": 7}

@@ -230,8 +230,8 @@ def test_a_remote_project_is_only_read(memory: Any, tmp_path: Path) -> None:
     path = zipped(tmp_path / "north.zip", FILES)
     ended = call(["-p", str(path), "new", "other"], tmp_path)
     assert 64 == ended.code
-    assert "is not on this machine, and is only read" in ended.err
-    with Project.load("memory://plant") as project, pytest.raises(UsageError, match="is not on this machine"):
+    assert "is no folder of this machine, and is only read" in ended.err
+    with Project.load("memory://plant") as project, pytest.raises(UsageError, match="is no folder of this machine"):
         project.pipelines.import_(tmp_path)
 
 

@@ -19,12 +19,13 @@ CASES = (
         "alrets",
     ),
     _command(
-        "`trigger --mqtt` of a pipeline that is not there",
+        "`--by mqtt trigger` of a pipeline that is not there",
         "error: run: pipeline 'alrets' may not be started by MQTT; name it under control.allow",
         64,
         "trigger",
         "alrets",
-        "--mqtt",
+        "--by",
+        "mqtt",
     ),
     _command(
         "`trigger` with an input that nobody takes",
