@@ -22,8 +22,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -99,11 +101,15 @@ async def _serve(sock: socket.socket, connect: Connect) -> None:
         writer.write(LENGTH.pack(len(body)) + body)
 
     bridge = _Bridge(reader, tell)
-    with suppress(ConnectionError, asyncio.IncompleteReadError):
-        await bridge.serve(connect)
-    with suppress(ConnectionError):
-        await writer.drain()
-        writer.close()
+    try:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await bridge.serve(connect)
+            await writer.drain()
+    except Exception:  # noqa: BLE001 - a defect, or one of the library's: the daemon connects again
+        traceback.print_exc()
+    # At once: the threads of a library, and what it does at the end of a process, may wait for what is gone.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 class _Bridge:
@@ -121,8 +127,9 @@ class _Bridge:
         try:
             await self._work(cluster)
         finally:
-            async with asyncio.timeout(_FAREWELL):
-                await cluster.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FAREWELL):
+                    await cluster.close()
 
     async def _work(self, cluster: Cluster) -> None:
         requests = asyncio.ensure_future(self._requests(cluster))

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
+from time import monotonic
 from typing import Any
 
 from ._bridge import DIED, DONE, ERROR, STOPPED, Cluster, Tell, knock, one_line
@@ -17,6 +18,8 @@ from ._remote_task import RemoteTask, Source
 
 #: Seconds that a scheduler may take to answer at the start.
 _START = 5.0
+#: Seconds without any worker after which a cluster of ours is given up for a new one.
+_BARE = 60.0
 #: Seconds that a worker waits at the most for the word that a job begins to be on its way.
 _TOLD = 1.0
 
@@ -58,6 +61,9 @@ async def connect(settings: Mapping[str, Any], source: Source, tell: Tell) -> Cl
         {
             # A run that takes its worker down is not to take down the next one.
             "distributed.scheduler.allowed-failures": 0,
+            # So long after a worker was lost the cluster looks whether it is there, and gives it up for good if it is
+            # not: as when it has just been lost again.
+            "distributed.deploy.lost-worker-timeout": "10000 days",
             # Nothing is shown at the address that a scheduler must have for it.
             "distributed.scheduler.http.routes": [],
             "distributed.worker.http.routes": [],
@@ -94,6 +100,8 @@ class _Dask:
         self._stopped: set[int] = set()
         #: The last cancellation on its way.
         self._cancelling: asyncio.Future[Any] | None = None
+        #: Monotonic time of the last look that found workers.
+        self._bare_since = monotonic()
         #: The connection was lost.
         self._lost = False
         #: Processes of workers of ours that were killed for the sake of a job.
@@ -121,7 +129,11 @@ class _Dask:
             future = self._jobs[job][0]
             self._cancelling = asyncio.ensure_future(self._client.cancel([future], force=True))
         else:
-            # It has one thread: nothing but this job ends, and its keeper starts another.
+            self._kill(process)
+
+    def _kill(self, process: int) -> None:
+        """End a worker of ours. It has one thread: nothing but its job ends, and its keeper starts another."""
+        if self._cluster is not None:
             self._killed.add(process)
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
@@ -129,6 +141,8 @@ class _Dask:
     def _event(self, event: tuple[float, Any]) -> None:
         job, process = event[1]
         if job not in self._jobs:
+            # Its word comes before its end: it was cancelled in the moment in which it began.
+            self._kill(process)
             return
         self._began[job] = process
         self._tell(["began", job])
@@ -161,7 +175,12 @@ class _Dask:
     async def slots(self) -> int:
         if self._lost or self._client.status != "running":
             raise ConnectionError("the connection to the scheduler is lost")
-        return sum((await self._client.nthreads()).values())
+        slots: int = sum((await self._client.nthreads()).values())
+        if slots or self._cluster is None:
+            self._bare_since = monotonic()
+        elif monotonic() > self._bare_since + _BARE:
+            raise ConnectionError(f"no worker has come back for {_BARE:g} s")
+        return slots
 
     async def close(self) -> None:
         for _, waiter in self._jobs.values():

@@ -72,6 +72,21 @@ async def test_a_run_that_is_under_way_is_cancelled(executor: ClusterExecutor, t
     await until(lambda: not is_alive(int(began.read_text())))
 
 
+async def test_a_run_that_is_cancelled_as_it_begins_does_not_go_on(executor: ClusterExecutor, tmp_path: Path) -> None:
+    """Whether its worker has told of it or not: nothing computes for ever, and no worker is lost to it."""
+    began = [tmp_path / str(number) for number in range(3)]
+    for number, file in enumerate(began):
+        executor.submit([attempt(f"r{number}", "spin", str(file))])
+        await asyncio.sleep(0.006 * number)
+        executor.cancel(f"r{number}")
+        assert Ended.CANCELLED == (await only(executor)).ended
+
+    await until(lambda: not any(file.exists() and is_alive(int(file.read_text() or 0)) for file in began))
+    results = await run(executor, *(attempt(f"s{number}", "sleep", "0.01") for number in range(8)))
+
+    assert {Ended.RETURNED} == {result.ended for result in results.values()}
+
+
 @pytest.mark.parametrize("pipeline", ["kill_itself", "exit_process"])
 async def test_a_worker_that_dies_ends_only_its_run(executor: ClusterExecutor, pipeline: str) -> None:
     """CRASHED, and the cluster goes on with another worker."""
