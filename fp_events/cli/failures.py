@@ -16,9 +16,7 @@ SOFTWARE = 70
 #: Interrupted from the keyboard: 128 + SIGINT.
 INTERRUPTED = 130
 
-# Typer keeps Click's base classes to itself, and where they live differs by version; these two are their
-# public heirs.
-_TYPER_USAGE_ERROR = typer.BadParameter.__mro__[1]
+# Typer keeps Click's base classes to itself, and where they live differs by version; this is their public heir.
 _TYPER_ERROR = typer.BadParameter.__mro__[2]
 
 

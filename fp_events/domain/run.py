@@ -53,22 +53,6 @@ class Outcome(Enum):
 #: Outcomes that make a dead letter.
 DEAD_LETTERS = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REJECTED})
 
-_ALLOWED: dict[RunState, frozenset[RunState]] = {
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.FINISHED}),
-    RunState.RUNNING: frozenset({RunState.RUNNING, RunState.WAITING, RunState.QUEUED, RunState.FINISHED}),
-    RunState.WAITING: frozenset({RunState.RUNNING, RunState.QUEUED, RunState.FINISHED}),
-    RunState.FINISHED: frozenset({RunState.QUEUED}),
-}
-
-
-def may_change(old: RunState, new: RunState) -> bool:
-    """Whether a run may go from `old` to `new`.
-
-    RUNNING to RUNNING is a claim after a crash, RUNNING to QUEUED a drain that gives a claim back,
-    FINISHED to QUEUED an operator's retry.
-    """
-    return new in _ALLOWED[old]
-
 
 class Cause(Enum):
     """What made a run."""
