@@ -10,10 +10,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import deque
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+#: Lines handed to paho at a time, which numbers no more than 65,535.
+AHEAD = 10_000
 #: Seconds that a confirmation may take.
 PATIENCE = 60
 
@@ -38,14 +41,16 @@ def main() -> int:
     deadline = time.monotonic() + PATIENCE
     while not client.is_connected() and time.monotonic() < deadline:
         time.sleep(0.005)
-    sent = [
-        client.publish(given.topic, line.rstrip(b"\n"), qos=given.qos, retain=given.retain) for line in sys.stdin.buffer
-    ]
-    for one in sent:
+    ahead: deque[paho.MQTTMessageInfo] = deque()
+    for line in sys.stdin.buffer:
+        ahead.append(client.publish(given.topic, line.rstrip(b"\n"), qos=given.qos, retain=given.retain))
+        if len(ahead) > AHEAD:
+            ahead.popleft().wait_for_publish(PATIENCE)
+    for one in ahead:
         one.wait_for_publish(PATIENCE)
     client.disconnect()
     client.loop_stop()
-    return 0 if all(one.is_published() for one in sent) else 1
+    return 0 if all(one.is_published() for one in ahead) else 1
 
 
 if __name__ == "__main__":
