@@ -333,9 +333,9 @@ class Mqtt5Link(asyncio.BufferedProtocol):
 
     def is_repeated(self, packet_id: int, duplicate: bool) -> bool:
         """See `Receiver`."""
-        if packet_id in self._open:
+        if duplicate and packet_id in self._open:
             return True  # its PUBREC is still to come
-        if self._once.is_held(packet_id, self.connection, duplicate=duplicate):
+        if self._once.is_held(packet_id, duplicate=duplicate):
             self._queue(struct.pack("!I", _PUBREC | packet_id))
             return True
         self._open.add(packet_id)
@@ -445,7 +445,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         for delivery in ready:
             if delivery.message.qos == 2:
                 self._open.discard(delivery.packet_id)
-                self._once.acknowledged(delivery.packet_id, self.connection)
+                self._once.acknowledged(delivery.packet_id)
                 answers.append(_PUBREC | delivery.packet_id)
             else:
                 answers.append(_PUBACK | delivery.packet_id)

@@ -13,36 +13,32 @@ class Once:
 
     def __init__(self, durable: ReceivedIds | None) -> None:
         self.durable = durable
-        #: Identifier -> connection of the PUBREC; 0: of an earlier process.
-        self._held: dict[int, int] = {}
-        if durable is not None:
-            self._held = dict.fromkeys(durable.known(), 0)
+        self._held = set() if durable is None else set(durable.known())
 
-    def acknowledged(self, packet_id: int, connection: int) -> None:
+    def acknowledged(self, packet_id: int) -> None:
         """A PUBREC goes out."""
-        self._held[packet_id] = connection
+        self._held.add(packet_id)
 
-    def is_held(self, packet_id: int, connection: int, *, duplicate: bool) -> bool:
+    def is_held(self, packet_id: int, *, duplicate: bool) -> bool:
         """A PUBLISH with this identifier repeats what was acknowledged.
 
-        On a later connection a repetition has the DUP flag (MQTT 5, 3.3.1.1). One without is a new message, from a
-        broker that knows nothing of ours any more: a second run is better than a lost reading.
+        A repetition has the DUP flag (MQTT 5, 3.3.1.1). One without is a new message, from a broker that knows nothing
+        of ours any more, or that has more messages under way than identifiers (Mosquitto 2.0.11): a second run is
+        better than a lost reading.
         """
-        since = self._held.get(packet_id)
-        if since is None:
+        if packet_id not in self._held:
             return False
-        if duplicate or since == connection:
+        if duplicate:
             return True
         # When this one comes again, with the flag, it is not the old one.
-        del self._held[packet_id]
+        self._held.discard(packet_id)
         return False
 
     async def forget(self, packet_ids: list[int]) -> None:
         """Released by the broker (PUBREL); the PUBCOMPs may go out when this returns."""
         if self.durable is not None:
             await self.durable.forget(packet_ids)
-        for packet_id in packet_ids:
-            self._held.pop(packet_id, None)
+        self._held.difference_update(packet_ids)
 
     async def clear(self) -> None:
         """The broker has no session: its identifiers begin anew."""

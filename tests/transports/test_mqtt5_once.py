@@ -145,6 +145,25 @@ async def test_a_new_message_under_a_held_identifier_is_delivered() -> None:
     assert [b"old", b"new", b"new"] == payloads(found)
 
 
+async def test_an_identifier_that_comes_round_is_a_new_message() -> None:
+    """Mosquitto 2.0.11 may have more than 65,535 messages under way: without the DUP flag nothing is a repetition."""
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.grant()
+        peer.send(publish(5, b"first"), publish(5, b"before the PUBREC"))
+        await peer.expect(PubRecPacket)
+        await peer.expect(PubRecPacket)
+        peer.send(publish(5, b"after it"))
+        await peer.expect(PubRecPacket)
+        await peer.answer()
+
+    async with scripted(script) as place, client(place, "one", subscriptions=WANTED) as one:
+        found = [*await one.take(2), *await one.take(1)]
+
+    assert [b"first", b"before the PUBREC", b"after it"] == payloads(found)
+
+
 async def test_a_lost_session_begins_its_identifiers_anew() -> None:
     """Without a session on the broker nothing is taken for a repetition, and what is stored is cleared first."""
     stored = Stored(5, 6)
