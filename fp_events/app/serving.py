@@ -186,6 +186,7 @@ def _options(
         places=workshop.places,
         versions=workshop.versions,
         inputs=workshop.inputs,
+        nodes=workshop.nodes,
         ledger=ledger,
         ledger_path=ledger_path,
         retention=config.ledger.retention.policy(),

@@ -56,7 +56,9 @@ class _Compiled:
     handler: Handler
     spec: ExecutorSpec
     version: str
-    inputs: frozenset[str]
+    #: Input -> whether a run must be given it: nothing else fills it.
+    inputs: Mapping[str, bool]
+    nodes: frozenset[str]
 
 
 def _compiled(config: Config, plans: Catalogue, pool: Pool) -> dict[str, _Compiled]:
@@ -65,8 +67,10 @@ def _compiled(config: Config, plans: Catalogue, pool: Pool) -> dict[str, _Compil
     found = {}
     for name, pipeline in config.pipelines.items():
         plan = plans.plan(pipeline)
-        inputs = frozenset(plan.inputs)
-        found[name] = _Compiled(load(PlanRef(name)), spec_of(pipeline, plan), plan.ref.version, inputs)
+        filled = {*pipeline.inputs, *pipeline.params, *pipeline.state.values(), *pipeline.resources}
+        inputs = {each: required and each not in filled for each, required in plan.inputs.items()}
+        nodes = frozenset(plan.selection.graph.nodes)
+        found[name] = _Compiled(load(PlanRef(name)), spec_of(pipeline, plan), plan.ref.version, inputs, nodes)
     return found
 
 
@@ -94,6 +98,7 @@ class Workshop:
         self.pipelines = dict(config.pipelines)
         self.versions = {name: each.version for name, each in compiled.items()}
         self.inputs = {name: each.inputs for name, each in compiled.items()}
+        self.nodes = {name: each.nodes for name, each in compiled.items()}
         self.executor_of = {name: (self._executors[each.spec], label(each.spec)) for name, each in compiled.items()}
         self.after_commit = after_commit(config, plans)
         self.places = Places(self.pipelines, self._used, self._place)
@@ -125,6 +130,7 @@ class Workshop:
                     pipeline=config.pipelines[name],
                     version=compiled[name].version,
                     inputs=compiled[name].inputs,
+                    nodes=compiled[name].nodes,
                     executor=executors[compiled[name].spec],
                     label=label(compiled[name].spec),
                 )

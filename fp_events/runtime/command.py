@@ -24,8 +24,11 @@ class Live(Protocol):
     """What commands need of a running daemon."""
 
     @property
-    def pipelines(self) -> Mapping[str, frozenset[str]]:
-        """Pipelines by name, with the inputs that each knows."""
+    def pipelines(self) -> Mapping[str, Mapping[str, bool]]:
+        """Pipelines by name, with the inputs that each knows, and whether a command must give them."""
+
+    def nodes(self, pipeline: str) -> frozenset[str]:
+        """Names of a pipeline's nodes."""
 
     async def commit(self, batch: Batch) -> Committed:
         """Commit through the daemon's group commit."""

@@ -14,7 +14,7 @@ from fp_events.schedules.zones import zone_of
 
 from .arguments import Arguments
 from .command import MOST, Command, Desk
-from .commands_submit import RUN_ID, check_request, request_of
+from .commands_submit import RUN_ID, check_filled, check_request, request_of
 from .schedule_book import Rows, ScheduleBook
 from .schedule_views import schedule_row, schedule_whole
 
@@ -67,6 +67,7 @@ async def _add(desk: Desk, arguments: Arguments) -> dict[str, Any]:
     stored = new(schedule, now)
     if stored.next_fire_at is None:
         raise CommandRefused("the schedule's last time is over, it would not fire", where="schedules.add")
+    check_filled(desk, schedule.pipeline, schedule.request, where="schedules.add")
     overwrite = arguments.flag("overwrite")
 
     def decide(rows: Rows) -> dict[str, StoredSchedule | None]:

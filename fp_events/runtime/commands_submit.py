@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -19,6 +19,7 @@ from fp_events.domain.errors import CommandRefused
 from fp_events.domain.pipeline import ExecutorSpec
 from fp_events.domain.records import NewRun
 from fp_events.domain.run import AttemptResult, Cause, Outcome, RunState
+from fp_events.domain.schedule import SCHEDULED_AT
 
 from .arguments import Arguments
 from .command import Command, Desk
@@ -74,6 +75,7 @@ def _new(desk: Desk, pipeline: str, arguments: Arguments) -> NewRun:
     now = datetime.now(UTC)
     due_at = _due_at(arguments, now)
     deadline = arguments.duration("deadline")
+    check_filled(desk, pipeline, request, where=arguments.command)
     return NewRun(
         run_id=run_id or str(uuid7()),
         pipeline=pipeline,
@@ -182,6 +184,7 @@ def adapters_of(arguments: Arguments) -> dict[str, bool] | None:
 def check_request(desk: Desk, pipeline: str, request: Mapping[str, Any], *, where: str) -> None:
     """Raise CommandRefused, or UsageError, for what a run of the pipeline cannot be given."""
     check_inputs(desk, pipeline, request.get("inputs", {}), where=where)
+    _check_nodes(desk, pipeline, request.get("final_vars") or (), where=where)
     if "executor" in request:
         desk.live.check_executor(pipeline, request["executor"])
 
@@ -194,6 +197,31 @@ def check_inputs(desk: Desk, pipeline: str, inputs: Mapping[str, Any], *, where:
             near = get_close_matches(given, known, n=1)
             mend = f"did you mean '{near[0]}'?" if near else f"it knows {', '.join(sorted(known)) or 'none'}"
             raise CommandRefused(f"pipeline '{pipeline}' has no input '{given}'", where=where, mend=mend)
+
+
+def _check_nodes(desk: Desk, pipeline: str, names: Iterable[str], *, where: str) -> None:
+    known = desk.live.nodes(pipeline)
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            mend = f"did you mean '{near[0]}'?" if near else "`fp-events pipelines show` lists them"
+            raise CommandRefused(f"pipeline '{pipeline}' has no node '{name}'", where=where, mend=mend)
+
+
+def check_filled(desk: Desk, pipeline: str, request: Mapping[str, Any], *, where: str) -> None:
+    """Raise CommandRefused where a run would lack an input."""
+    if request.get("final_vars") or request.get("config"):
+        return  # other nodes, or other functions, may need fewer
+    known, inputs = desk.live.pipelines[pipeline], request.get("inputs", {})
+    by_calendar = {SCHEDULED_AT} if where == "schedules.add" else set()
+    missing = [name for name, needed in known.items() if needed and name not in inputs and name not in by_calendar]
+    if missing:
+        names = ", ".join(f"'{name}'" for name in missing)
+        raise CommandRefused(
+            f"pipeline '{pipeline}' needs {'inputs' if len(missing) > 1 else 'input'} {names}",
+            where=where,
+            mend="give it, or fill it by `run.inputs` or `params`, or give the parameter a default",
+        )
 
 
 async def _as_it_is(desk: Desk, run_id: str, *, known: bool) -> dict[str, Any]:

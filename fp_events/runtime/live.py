@@ -55,9 +55,13 @@ class LiveDaemon:
         self._naming = asyncio.Lock()
 
     @property
-    def pipelines(self) -> Mapping[str, frozenset[str]]:
-        """Pipelines by name, with the inputs that each knows."""
+    def pipelines(self) -> Mapping[str, Mapping[str, bool]]:
+        """Pipelines by name, with the inputs that each knows, and whether a command must give them."""
         return self._o.inputs
+
+    def nodes(self, pipeline: str) -> frozenset[str]:
+        """Names of a pipeline's nodes."""
+        return self._o.nodes[pipeline]
 
     async def commit(self, batch: Batch) -> Committed:
         """Commit through the daemon's group commit."""

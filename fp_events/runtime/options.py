@@ -62,9 +62,11 @@ class ServiceOptions:
     executor_of: MutableMapping[str, tuple[Executor, str]]
     #: Makes executors that single runs ask for; None: none may.
     places: Places | None = None
-    #: Pipeline -> version of its plan, and the inputs it knows.
+    #: Pipeline -> version of its plan; the inputs it knows, and whether a run that no message causes must be given
+    #: them; the names of its nodes.
     versions: MutableMapping[str, str]
-    inputs: MutableMapping[str, frozenset[str]]
+    inputs: MutableMapping[str, Mapping[str, bool]]
+    nodes: MutableMapping[str, frozenset[str]]
     ledger: Ledger
     ledger_path: Path | None
     retention: RetentionPolicy

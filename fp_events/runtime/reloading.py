@@ -7,7 +7,7 @@ began with; runs that wait take the newest. Everything that changed is taken ove
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,7 +43,8 @@ class NewVersion:
 
     pipeline: Pipeline
     version: str
-    inputs: frozenset[str]
+    inputs: Mapping[str, bool]
+    nodes: frozenset[str]
     executor: Executor
     #: How the executor is called.
     label: str
@@ -196,6 +197,7 @@ class Reloader:
             o.pipelines[name] = new.pipeline
             o.versions[name] = new.version
             o.inputs[name] = new.inputs
+            o.nodes[name] = new.nodes
             o.executor_of[name] = (new.executor, new.label)
             lane = self._runner.lanes.get(name)
             if lane is None:

@@ -186,3 +186,24 @@ async def test_a_single_trigger_is_paused(house: House) -> None:
         await daemon.outcomes(3)
         # Without a key they go beside each other.
         assert ([2, 4], [1, 3]) == (house.steering.calls[:2], sorted(house.steering.calls[2:]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"inputs": {}}, "pipeline 'work' needs inputs 'n', 'do'"),
+        ({"inputs": {"n": 1}}, "pipeline 'work' needs input 'do'"),
+        ({"final_vars": ["reslut"]}, "pipeline 'work' has no node 'reslut'; did you mean 'result'?"),
+    ],
+)
+async def test_a_run_that_could_not_succeed_is_not_accepted(
+    house: House, arguments: dict[str, object], sentence: str
+) -> None:
+    """Nor is a schedule of such runs."""
+    house.pipeline()
+    async with house.serving() as daemon:
+        for command, more in (("run", {}), ("schedules.add", {"interval": 60})):
+            with pytest.raises(CommandRefused) as refusal:
+                await daemon.ask(command, pipeline="work", **arguments, **more)
+            assert sentence in str(refusal.value)
+        assert [] == (await daemon.ask("runs.list"))["runs"]

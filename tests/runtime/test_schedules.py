@@ -104,6 +104,7 @@ async def test_each_instant_makes_one_run_that_knows_it(house: House, clock: Clo
             clock.move(minutes=5)
             await has_looked(daemon, clock)
         await daemon.outcomes(3)
+        await daemon.until(lambda: len(times(house)) == 3)
 
         assert ["12:05", "12:10", "12:15"] == times(house)
         (run, *_) = (await daemon.ask("runs.list"))["runs"]
@@ -366,7 +367,7 @@ async def test_an_added_schedule_fires_and_is_overwritten(house: House, clock: C
         ({"cron": "@daily", "executor": "lokal"}, "'executor' must be one of"),
         ({"cron": "@daily", "cache": {"url": "x"}}, "'cache': cache.url belongs to the pipeline's configuration"),
         ({"cron": "@daily", "crom": "x"}, "unknown argument 'crom'; did you mean 'cron'?"),
-        ({"cron": "@daily", "schedule_id": "report"}, "schedule 'report' is the project's, at conf/pipelines/report.yml"),
+        ({"cron": "@daily", "schedule_id": "report", "inputs": {"n": 1}}, "schedule 'report' is the project's, at conf/pipelines/report.yml"),
     ],
 )  # fmt: skip
 async def test_what_cannot_fire_is_refused(house: House, clock: Clock, given: dict[str, Any], sentence: str) -> None:
