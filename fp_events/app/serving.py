@@ -87,6 +87,7 @@ async def _serve(
     fail_fast: bool,
     watch: bool = False,
 ) -> int:
+    signals = _Signals()
     folder = folder_of(config)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,7 +99,7 @@ async def _serve(
             mend="move it away" if in_the_way else "make its parent writable",
         ) from error
     if config.mqtt.url != "embedded":
-        return await _run(config, folder, None, on_ready, warnings, fail_fast=fail_fast, watch=watch)
+        return await _run(config, folder, None, on_ready, warnings, signals, fail_fast=fail_fast, watch=watch)
     from fp_events.brokers.embedded import EmbeddedBroker
 
     broker = EmbeddedBroker(folder)
@@ -106,12 +107,38 @@ async def _serve(
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(broker.run, name="embedded broker")
-            code = await _run(config, folder, address, on_ready, warnings, fail_fast=fail_fast, watch=watch)
+            code = await _run(config, folder, address, on_ready, warnings, signals, fail_fast=fail_fast, watch=watch)
             tasks.cancel_scope.cancel()
         return code
     finally:
         with anyio.CancelScope(shield=True):
             await broker.stop()
+
+
+class _Signals:
+    """SIGTERM and SIGINT, heard before anything is started that has to be ended, such as a broker."""
+
+    def __init__(self) -> None:
+        self._service: Service | None = None
+        self._asked = 0
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with suppress(NotImplementedError, ValueError):  # Windows; or not in the main thread
+                self._loop.add_signal_handler(number, self._stop)
+
+    def lead_to(self, service: Service) -> None:
+        """From now on they are the service's, with those that came before; SIGHUP too."""
+        self._service = service
+        for _ in range(self._asked):
+            service.stop()
+        with suppress(NotImplementedError, ValueError, AttributeError):
+            self._loop.add_signal_handler(signal.SIGHUP, service.reload)
+
+    def _stop(self) -> None:
+        if self._service is None:
+            self._asked += 1
+        else:
+            self._service.stop()
 
 
 async def _run(
@@ -120,6 +147,7 @@ async def _run(
     address: BrokerAddress | None,
     on_ready: Callable[[ServeReport], None],
     warnings: Sequence[Problem],
+    signals: _Signals,
     *,
     fail_fast: bool,
     watch: bool,
@@ -138,12 +166,7 @@ async def _run(
         options, on_ready=lambda info: on_ready(ServeReport(info=info, embedded=embedded, warnings=warnings))
     )
     settle()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError, ValueError):  # Windows; or not in the main thread
-            loop.add_signal_handler(number, service.stop)
-    with suppress(NotImplementedError, ValueError, AttributeError):
-        loop.add_signal_handler(signal.SIGHUP, service.reload)
+    signals.lead_to(service)
     drained = await service.run()
     log.info("stopped", drained=drained)
     return 0

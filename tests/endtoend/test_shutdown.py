@@ -6,7 +6,11 @@ import asyncio
 import signal
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # it ships no types
+import pytest
+
 from tests.brokers import Mosquitto, mosquitto
+from tests.support import require_program
 
 from .harness import PATIENCE, Daemon, Listener, cli, send, serving, write_project
 
@@ -239,3 +243,25 @@ async def test_a_killed_daemon_is_known_to_be_offline(tmp_path: Path) -> None:
     assert retained == [(b"offline", True)]
     told = [message.payload for message in listener.on(AVAILABILITY)]
     assert told == [b"online", b"offline", b"online", b"draining", b"offline"]
+
+
+@pytest.mark.parametrize("delay", [0.3, 0.45, 0.6, 0.8])
+async def test_an_end_during_the_start_leaves_no_broker(tmp_path: Path, delay: float) -> None:
+    """The embedded broker may just have been started: whoever is told to end takes it along."""
+    require_program("mosquitto")
+    folder = project(tmp_path, 1)
+    write_project(folder, {"conf/project.yml": "name: early\n"})
+    daemon = Daemon(folder)
+    await daemon.start(until="")
+    await asyncio.sleep(delay)  # whichever moment of the start it is
+    # Before there is anything to be ended the signal is Python's.
+    assert await daemon.stop() in (0, -signal.SIGTERM)
+    assert [] == [line(process) for process in psutil.process_iter() if str(folder) in " ".join(line(process))]
+
+
+def line(process: psutil.Process) -> list[str]:
+    """Its command line; none where it has just ended."""
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
