@@ -30,7 +30,7 @@ demo: $(RUNTIME) ## set everything up, then show messages going through the samp
 
 test: check ## set everything up, then all checks and all tests; a missing real part is a failure
 	@scripts/ensure $(TEST_PROGRAMS)
-	CI=true $(BIN)/python -m pytest
+	CI=true $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(DEV) ## lint, format, types, layers, lock files
 	$(BIN)/ruff check .
