@@ -17,7 +17,7 @@ AUDIT := $(VENV)-audit/.audit
 
 # Real parts of the tests. strace, which shows what reaches the disk, and a library that
 # makes it fail are Linux's.
-TEST_PROGRAMS := mosquitto mosquitto_pub redis-server initdb openssl dot $(if $(filter Linux,$(shell uname)),strace cc)
+TEST_PROGRAMS := mosquitto mosquitto_pub redis-server initdb openssl curl dot $(if $(filter Linux,$(shell uname)),strace cc)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s%s\n' "$$name" "$$what"; done

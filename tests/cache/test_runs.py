@@ -45,6 +45,8 @@ KINDS = {
     "loop": ("local", "async def"),
     "processes": ("{type: processpool, max_workers: 2}", "def"),
 }
+#: What a run is given.
+HERE = {"line": "a", "value": 1}
 COMPUTED = {"looked_up": "succeeded", "weight": "succeeded", "result": "succeeded"}
 CACHED = {"looked_up": "cached", "weight": "cached", "result": "succeeded"}
 
@@ -88,17 +90,15 @@ async def test_values_are_kept_wherever_runs_execute(tmp_path: Path) -> None:
             # A process of its own beside the daemon's.
             cleared = await cli(folder, "cache", "clear", "-p", "loop", "--node", "weight")
             assert {**CACHED, "weight": "succeeded"} == await asked(daemon, "loop")
-            added = await daemon.ask("schedules.add", pipeline="loop", interval="1h", cache={"ttl": "5m"})
+            added = await daemon.ask("schedules.add", pipeline="loop", interval="1h", inputs=HERE, cache={"ttl": "5m"})
             with pytest.raises(CommandRefused, match="belongs to the pipeline's configuration"):
                 await daemon.ask("run", pipeline="loop", cache={"url": "memory://x"})
-            wrong = await daemon.ask(
-                "run", pipeline="loop", inputs={"line": "a", "value": 1}, cache={"only": ["x"]}, wait=True
-            )
+            wrong = await daemon.ask("run", pipeline="loop", inputs=HERE, cache={"only": ["x"]}, wait=True)
             status = await daemon.ask("status")
             assert await daemon.stop() == 0
 
     assert "deleted 1 value" in cleared.err
-    assert {"cache": {"ttl": "5m"}} == added["request"]
+    assert {"inputs": HERE, "cache": {"ttl": "5m"}} == added["request"]
     assert "`cache.only` names 'x'" in wrong["error"]
     assert 2 <= status["cache"]["threads"]["hits"]
 

@@ -89,7 +89,7 @@ async def test_schedules(tmp_path: Path) -> None:
         added = project.schedules.add("tank", interval="45m", schedule_id="often", inputs={"mm": 5.0})
         assert ("often", "tank") == (added["schedule_id"], added["pipeline"])
         with pytest.raises(CommandRefused, match="there is a schedule 'often' already"):
-            project.schedules.add("tank", cron="@daily", schedule_id="often")
+            project.schedules.add("tank", cron="@daily", schedule_id="often", inputs={"mm": 5.0})
         assert ["often"] == project.schedules.pause("often")
         assert ["often"] == project.schedules.resume()
         assert [] == project.schedules.resume("often")

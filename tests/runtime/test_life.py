@@ -127,7 +127,7 @@ async def test_intake_waits_while_too_much_is_held(house: House) -> None:
         await daemon.asked(lambda status: status["totals"]["pending"] == 5)
         house.publish("in/work", 5)
         with pytest.raises(Exception, match="holds as many runs as it may"):
-            await daemon.ask("run", pipeline="work", inputs={"n": 6})
+            await daemon.ask("run", pipeline="work", inputs={"n": 6, "do": None})
         assert 5 == (await daemon.ask("status"))["totals"]["received"]
         assert unacknowledged(house) == 1
 
