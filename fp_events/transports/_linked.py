@@ -121,7 +121,6 @@ class LinkedTransport(abc.ABC):
             return
         for text in gone:
             self._granted.pop(text, None)
-        self._report()
 
     def status(self) -> ConnectionStatus:
         """See `Transport.status`."""

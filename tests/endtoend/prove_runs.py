@@ -105,9 +105,8 @@ async def reloads(folder: Path) -> str:
         for number in range(RELOADS):
             await asyncio.sleep(1.0)
             broken = number == RELOADS // 2
-            module.write_text("def broken(:\n" if broken else code.replace("Messages of this key", f"{number}: Messages")
-                              + f"\n\nNUMBER = {number}\n\n\ndef version_of(i: int) -> int:\n"
-                              f'    """Of the code."""\n    return i * 0 + {number}\n')  # fmt: skip
+            changed = code.replace("(previous_total or 0) + 1", f"(previous_total or 0) + 1 + 0 * {number}")
+            module.write_text("def broken(:\n" if broken else changed)
             try:
                 await made.daemon.ask("reload")
                 done += 1
@@ -119,7 +118,7 @@ async def reloads(folder: Path) -> str:
         connections = len([line for line in made.daemon.log if line.get("event") == "connected"])
     return (
         f"{done} reloads and {refused} refused at {RATE:g} messages a second: {account}; {len(versions)} versions in the"
-        f" results' properties; connected {connections - 1} time(s) since the subscription; sound: {account.sound}"
+        f" results' properties; connected {connections - 1} time(s) in that life; sound: {account.sound}"
     )
 
 

@@ -491,3 +491,20 @@ async def test_what_waits_at_the_broker_reaches_its_trigger_after_other_filters_
         async with serving(folder):
             found = [one.json["topic"] for one in await listener.next("out/it", 3)]
             assert ["b/one", "c/two", "e/one"] == sorted(found)
+
+
+async def test_a_new_pipeline_is_taken_in_by_the_connection_that_is_there(tmp_path: Path) -> None:
+    """A reload subscribes to what it needs; the log tells of no other connection, and the session is the same."""
+    one = {"one": ("triggers: [{topic: in/one, map: {n: payload.n}}]\n" + SEEN % "one", echo("n"))}
+    two = {"two": ("triggers: [{topic: in/two, map: {n: payload.n}}]\n" + SEEN % "two", echo("n"))}
+    async with mosquitto() as broker, Listener(broker.port, "out/#") as listener:
+        folder = project(tmp_path, broker, one)
+        async with serving(folder) as daemon:
+            project(tmp_path, broker, {**one, **two})
+            await daemon.ask("reload")
+            for name in ("one", "two"):
+                await send(broker.port, f"in/{name}", '{"n": "1"}')
+                await listener.next(f"out/{name}")
+            status = await daemon.ask("status")
+        assert (1, {"in/one": 1, "in/two": 1}) == (status["broker"]["connections"], status["broker"]["granted"])
+        assert 1 == len([line for line in daemon.log if line["event"] == "connected"])
