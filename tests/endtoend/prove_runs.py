@@ -105,7 +105,7 @@ async def reloads(folder: Path) -> str:
         for number in range(RELOADS):
             await asyncio.sleep(1.0)
             broken = number == RELOADS // 2
-            changed = code.replace("(previous_total or 0) + 1", f"(previous_total or 0) + 1 + 0 * {number}")
+            changed = code.replace("(previous_total or 0) + 1", f"(previous_total or 0) + 1 + 0 * len(str({number}))")
             module.write_text("def broken(:\n" if broken else changed)
             try:
                 await made.daemon.ask("reload")
