@@ -15,10 +15,14 @@ from .arguments import (
     FinalVarOption,
     InputOption,
     InputsOption,
+    JitterOption,
     LevelOption,
+    MaxRetriesOption,
     PipelineArgument,
+    RetryDelayOption,
 )
 from .invocation import Invocation
+from .moments import seconds
 from .output import Format, FormatOption, note, safe, show_value, to_json
 from .plain import plain
 from .texts import duration, plural
@@ -35,11 +39,9 @@ def run(
     settings: ConfigOption = None,
     executor: ExecutorOption = None,
     max_workers: Annotated[int | None, typer.Option("--max-workers", min=1, help="Of the executor.")] = None,
-    max_retries: Annotated[int | None, typer.Option("--max-retries", min=0, help="Attempts after the first.")] = None,
-    retry_delay: Annotated[float | None, typer.Option("--retry-delay", min=0, help="Seconds between them.")] = None,
-    jitter_factor: Annotated[
-        float | None, typer.Option("--jitter-factor", min=0, max=1, help="Delays vary by this share.")
-    ] = None,
+    max_retries: MaxRetriesOption = None,
+    retry_delay: RetryDelayOption = None,
+    jitter_factor: JitterOption = None,
     with_adapter: AdapterOption = None,
     cache: CacheOption = None,
     log_level: LevelOption = None,
@@ -64,7 +66,7 @@ def run(
             config=arguments.assignments(settings, "--config") or None,
             executor=None if asked is None else app.executor_for(config, pipeline, asked),
             max_retries=max_retries,
-            retry_delay=retry_delay,
+            retry_delay=seconds(retry_delay, "--retry-delay"),
             jitter_factor=jitter_factor,
             with_adapter=turned,
             cache=arguments.cache(cache),

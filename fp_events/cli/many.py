@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fp_events.domain.errors import RunNotFound, UsageError
+from fp_events.domain.run import Outcome
 
 from .arguments import ask
 from .daemon import call
@@ -42,6 +43,8 @@ UntilOption = Annotated[
 QueueOption = Annotated[
     str | None, typer.Option("--queue-name", metavar="QUEUE", help="Only runs of pipelines that use this queue of RQ.")
 ]
+
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 
 
 def ask_all(config: Config, command: str, chosen: Mapping[str, Any], queue: str | None) -> dict[str, Any]:
@@ -84,7 +87,10 @@ def filters(
     since: str | None,
     until: str | None,
 ) -> dict[str, Any]:
-    """The filters that were given, as commands take them."""
+    """The filters that were given, as commands take them. Raises UsageError for an outcome among the states."""
+    for word in (state or "").split(","):
+        if word in _OUTCOMES:
+            raise UsageError(f"'{word}' is no state, but how a run ended", mend=f"write --outcome {word}")
     found = {
         "pipeline": pipeline,
         "state": state,

@@ -203,7 +203,7 @@ def test_run_computes_the_nodes_asked_for(project: Path, program: Program) -> No
 
 def test_run_retries(project: Path, program: Program) -> None:
     """As often as the command line says."""
-    options = ["--max-retries", "2", "--retry-delay", "0.01", "--executor", "local"]
+    options = ["--max-retries", "2", "--retry-delay", "10ms", "--executor", "local"]
     ended = program(["run", "counting", "-i", "value=-4", "-i", "source=here", *options], project)
     assert (ended.code, "3 attempts" in ended.err) == (1, True)
 

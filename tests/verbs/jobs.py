@@ -47,6 +47,7 @@ is for workers, of which none runs yet.""",
                         "fp-events runs list --state queued,waiting",
                         "fp-events runs list --state running",
                         "fp-events runs list --outcome succeeded --limit 2",
+                        "fp-events runs list --state failed",
                         "fp-events runs list --outcome failed",
                     ),
                     note="State and outcome are two things here; all are listed without either."

@@ -20,7 +20,7 @@ _MASKS: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"(?<=--before )\d+|(?<=\"purged\": )\d+"), "<number>"),
     (re.compile(rf"\b(?:{_DURATION}) ago\b"), "<a moment> ago"),
     (re.compile(rf"^(succeeded|failed) in (?:{_DURATION}), "), r"\1 in <time>, "),
-    (re.compile(rf"\bin (?:{_DURATION}), "), "in <a while>, "),
+    (re.compile(rf"\b(?:in (?:{_DURATION})|now), "), "in <a while>, "),
     (re.compile(rf"\bwaiting (?:{_DURATION})"), "waiting <a while>"),
     (re.compile(rf"(?<![\w.])(?:{_DURATION})(?= later$|(?=,)|$)", re.M), "<time>"),
     (re.compile(rf"(?<=in )(?:{_DURATION})(?=,)|(?<=after )(?:{_DURATION})(?=,)"), "<time>"),

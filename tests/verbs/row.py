@@ -71,3 +71,8 @@ def running(run_id: str) -> Until:
 def fired(schedule_id: str) -> Until:
     """A schedule has started a run."""
     return Until("schedules.show", {"schedule_id": schedule_id}, lambda found: found["last_fire_at"] is not None)
+
+
+def idle() -> Until:
+    """Every run has ended."""
+    return Until("runs.list", {"state": "queued,running,waiting"}, lambda found: not found["runs"])

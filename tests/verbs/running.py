@@ -21,7 +21,7 @@ FOREGROUND = Section(
                         """fp-events run boiler --inputs '{"celsius": 20}' --final-vars '["kelvin", "label"]'""",
                         "fp-events run boiler -i celsius=20 -o kelvin",
                     ),
-                    note="Nodes that `outputs` of a pipeline names are computed beside them.",
+                    note="Nodes that a pipeline's `outputs` name are computed beside them.",
                 ),
                 Row(
                     theirs=("""pipeline run boiler --inputs '{"celsius": 20}' --config '{"region": "emea"}'""",),
@@ -62,6 +62,7 @@ FOREGROUND = Section(
                     here=(
                         "fp-events run boiler -i celsius=-300 --max-retries 2 --retry-delay 0.1 --jitter-factor 0.2",
                     ),
+                    note="A delay may have a unit: `--retry-delay 10s`.",
                 ),
                 Row(
                     theirs=("pipeline run boiler --log-level DEBUG",),

@@ -76,7 +76,7 @@ SCHEDULING = Section(
                     theirs=("pipeline schedule_all", "pipeline schedule_all --base-dir plant --storage-options '{}'"),
                     here=(
                         "fp-events schedules list --pipeline boiler",
-                        "sed -i 's/0 5 1 1/0 6 1 1/' conf/pipelines/boiler.yml",
+                        "sed -i.old 's/0 5 1 1/0 6 1 1/' conf/pipelines/boiler.yml",
                         "fp-events schedules sync",
                     ),
                     note="A daemon that starts has scheduled all: `boiler` is of the project's files. Files that were"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .row import Row, Section, Verb, fired
+from .row import Row, Section, Verb, fired, idle
 
 WORKERS = Section(
     title="Workers and schedulers",
@@ -56,6 +56,7 @@ and publishes.""",
                         "fp-events schedules pause pulse",
                         "fp-events schedules list",
                         "fp-events schedules remove pulse",
+                        idle(),
                         "fp-events runs purge --all --yes --json",
                     ),
                     note="`fp-events serve --log-level INFO`, and nothing beside it. There is no `--interval`: it wakes when"

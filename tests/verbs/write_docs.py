@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +28,29 @@ daemon with a Mosquitto and a Redis, and a test compares what they print with wh
 run. What `add_job`, `run_job` and `schedule_all` are in FlowerPower's guide is `add-job`, `run-job` and
 `schedule-all` in its program.
 
-The project:
+Without a counterpart are jobs that are any function rather than a run of a pipeline, their `group_id`, `meta` and
+`on_stopped`, starting workers from Python, and whatever says where the queue is.
+
+| FlowerPower | |
+|---|---|
+"""
+_PROJECT = """\
+## The project
+
+With it a daemon runs: `fp-events serve`.
 """
 _LANGUAGES = {".yml": "yaml", ".py": "python"}
 
 
 def document(found: Mapping[Row, Sequence[str]]) -> str:
     """The whole of docs/job-queue.md. `found`: what the lines of every row print."""
-    return "\n".join([_HEAD, *_project(), *_sections(found)]).rstrip("\n") + "\n"
+    return "\n".join([_HEAD + "".join(_contents()), _PROJECT, *_project(), *_sections(found)]).rstrip("\n") + "\n"
+
+
+def _contents() -> Iterator[str]:
+    for section in SECTIONS:
+        anchor = re.sub(r"[^\w\- ]", "", section.title.lower()).replace(" ", "-")
+        yield f"| {', '.join(verb.title for verb in section.verbs)} | [{section.title}](#{anchor}) |\n"
 
 
 def _project() -> Iterator[str]:
