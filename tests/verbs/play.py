@@ -56,6 +56,7 @@ class _Player:
         self._daemon = daemon
         #: Of the workers that were started in the background.
         self._pid = 0
+        self._working = False
 
     async def play(self) -> dict[Row, Sequence[str]]:
         found: dict[Row, Sequence[str]] = {}
@@ -90,10 +91,11 @@ class _Player:
             process = await asyncio.create_subprocess_exec(*words, cwd=self._folder)
             code, output = await process.wait(), ""
         if "--background" in words:
-            self._pid = int(output.split()[0])
+            self._pid, self._working = int(output.split()[0]), True
             await self._workers_say("started")
         if words[0] == "kill":
             await self._workers_say("unsubscribing")
+            self._working = False
         return self._masked(output) + (f"\nexit code {code}" if code else "")
 
     def _masked(self, output: str) -> str:
@@ -108,7 +110,7 @@ class _Player:
                 await asyncio.sleep(0.02)
 
     def _end_workers(self) -> None:
-        if self._pid:
+        if self._working:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGTERM)
 
