@@ -127,22 +127,34 @@ def check_adapters(pipeline: Pipeline, given: Mapping[str, bool]) -> dict[str, b
 def adapter_problems(config: Config, plans: Catalogue, pipelines: Sequence[Pipeline]) -> Iterator[Problem]:
     """Adapters that are on and not installed, keys that cannot be read, and functions that cannot go to Ray."""
     for pipeline in pipelines:
-        for name in pipeline.adapters:
-            module = missing(name)
-            if module:
-                yield Problem(
-                    what=f"the adapter '{name}' needs the package {module}, which is not installed",
-                    where=config.origin(f"pipelines.{pipeline.name}.run.with_adapter.{name}"),
-                    mend=f"pip install '{ADAPTERS[name].requirement}'",
-                )
-        if "hamilton_tracker" in pipeline.adapters:
-            try:
-                _settings(config, pipeline)
-            except ConfigError as error:
-                yield from error.problems
-        if "ray" in pipeline.adapters and not missing("ray"):
-            only = {name: name == "ray" for name in ADAPTERS}
-            try:
-                plans.plan(pipeline, adapters=adapters_of(config, pipeline, in_foreground=False)(only))
-            except ConfigError as error:
-                yield from error.problems
+        yield from _problems(config, plans, pipeline, pipeline.adapters)
+
+
+def refuse_adapters(config: Config, plans: Catalogue, pipeline: Pipeline, asked: Mapping[str, bool]) -> None:
+    """Raise ConfigError for what `adapter_problems` finds, unless the run turns the adapter off."""
+    names = [name for name in pipeline.adapters if asked.get(name, True)]
+    problems = list(_problems(config, plans, pipeline, names))
+    if problems:
+        raise ConfigError.of(problems)
+
+
+def _problems(config: Config, plans: Catalogue, pipeline: Pipeline, names: Sequence[str]) -> Iterator[Problem]:
+    for name in names:
+        module = missing(name)
+        if module:
+            yield Problem(
+                what=f"the adapter '{name}' needs the package {module}, which is not installed",
+                where=config.origin(f"pipelines.{pipeline.name}.run.with_adapter.{name}"),
+                mend=f"pip install '{ADAPTERS[name].requirement}'",
+            )
+    if "hamilton_tracker" in names:
+        try:
+            _settings(config, pipeline)
+        except ConfigError as error:
+            yield from error.problems
+    if "ray" in names and not missing("ray"):
+        only = {name: name == "ray" for name in ADAPTERS}
+        try:
+            plans.plan(pipeline, adapters=adapters_of(config, pipeline, in_foreground=False)(only))
+        except ConfigError as error:
+            yield from error.problems

@@ -28,7 +28,7 @@ from fp_events.runtime.failures import failure_of, line_of
 from fp_events.runtime.overrides import with_cache
 from fp_events.runtime.resources import Pool
 
-from .adapting import check_adapters, flush
+from .adapting import check_adapters, flush, refuse_adapters
 from .building import catalogue, handler_loader, make_executor, pipeline_of, spec_of
 from .hooking import after_commit
 from .link import publish
@@ -57,6 +57,8 @@ class Calls:
         self._stations: dict[ExecutorSpec, Station] = {}
         #: Handlers of single runs, which have adapters of their own.
         self._single: dict[PlanRef, Handler] = {}
+        #: Pipelines, with what runs turned on and off, whose adapters can be made.
+        self._sound: set[tuple[str, tuple[tuple[str, bool], ...]]] = set()
         self._pool = Pool()
         self._hooks: Mapping[str, Mapping[str, Sequence[Hook]]] | None = None
         self._callbacks = Callbacks({}, lambda *_: None)
@@ -69,8 +71,12 @@ class Calls:
     def plan(self, call: Call) -> Plan:
         """The plan of a call. Raises PipelineNotFound, ConfigError, and UsageError for an unknown input or node."""
         pipeline = with_cache(pipeline_of(self._config, call.pipeline), call.cache)
-        check_adapters(pipeline, call.with_adapter or {})
+        asked = check_adapters(pipeline, call.with_adapter or {})
         plan: Plan = self.plans.plan(pipeline, final_vars=call.final_vars, config=call.config)
+        turned = (pipeline.name, tuple(asked.items()))
+        if pipeline.adapters and turned not in self._sound:
+            refuse_adapters(self._config, self.plans, pipeline, asked)
+            self._sound.add(turned)
         unknown = [given for given in call.inputs if given not in plan.inputs]
         if unknown:
             # Other outputs than those asked for may take it.

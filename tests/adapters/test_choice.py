@@ -14,6 +14,7 @@ from fp_events import config as configuration
 from fp_events.adapters import mlflow_runs
 from fp_events.adapters.sender import flush_all
 from fp_events.app.building import check
+from fp_events.cli.main import main
 from fp_events.domain.errors import CommandRefused, ConfigError, UsageError
 from fp_events.domain.run import Ended
 from tests.runtime.conftest import House
@@ -147,6 +148,26 @@ async def test_a_run_cannot_turn_on_what_is_missing(plant: Plant, without: Any) 
         await plant.run(1, with_adapter={"mlflow": True})
 
 
+def test_run_is_refused_as_check_is(plant: Plant, without: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the same sentence and exit code; a run that turns the adapter off is none of it."""
+    without("mlflow")
+    plant.pipeline(run={"with_adapter": {"mlflow": True}})
+    project, run = ["--project", str(plant.folder)], ["run", "work", "-i", "n=1"]
+    said = {}
+
+    for verb in (["check"], run):
+        code = main([*project, *verb])
+        said[verb[0]] = (code, [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")])
+    turned_off = main([*project, *run, "--with-adapter", '{"mlflow": false}'])
+
+    sentence = (
+        "error: conf/pipelines/work.yml:1: the adapter 'mlflow' needs the package mlflow, which is not installed; "
+        "pip install 'fp-events[mlflow]'"
+    )
+    assert {"check": (78, [sentence]), "run": (78, [sentence])} == said
+    assert 0 == turned_off
+
+
 async def test_a_command_chooses_adapters_and_a_restart_remembers(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +227,7 @@ def test_a_failed_adapter_is_no_failed_attempt(plant: Plant, monkeypatch: pytest
 
 
 def test_a_missing_package_is_told_with_its_command(plant: Plant, without: Any, told: Any) -> None:
-    """Where nobody has checked: `fp-events run` goes on without the adapter."""
+    """Where it goes away under a daemon: runs go on without the adapter."""
     without("mlflow")
     plant.pipeline(run={"with_adapter": {"mlflow": True}}, triggers=[{"topic": "in/x", "map": {"n": "payload.n"}}])
 
