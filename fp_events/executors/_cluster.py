@@ -19,8 +19,9 @@ from ._bridge import DONE, ERROR, STOPPED
 from ._bridge_link import BridgeLink
 from ._cluster_jobs import ClusterJob, Item
 from ._mailbox import Mailbox
+from ._outcomes import outcome
 from ._pace import Pace
-from ._portable import pack, unpack
+from ._portable import pack
 from ._remote_task import Source
 from ._results import cancelled, raised
 
@@ -279,16 +280,11 @@ class ClusterExecutor:
         if not items:
             # Given up before.
             return
+        elapsed = job.elapsed
         for item, body in zip(items, msgpack.unpackb(data), strict=True):
-            attempt = item.attempt
-            try:
-                result = unpack(AttemptResult, body)
-                if (result.run_id, result.number) != (attempt.run_id, attempt.number):
-                    raise ValueError(f"an outcome of run {result.run_id}, attempt {result.number}")
-            except ValueError as error:
-                result = raised(attempt, error, elapsed=job.elapsed)
-            self._pace.record(attempt.plan.pipeline, result.duration)
-            self._end(item, cancelled(attempt, elapsed=result.duration) if item.cancelled else result)
+            result = outcome(item.attempt, body, elapsed=elapsed, is_cancelled=item.cancelled)
+            self._pace.record(item.attempt.plan.pipeline, result.duration)
+            self._end(item, result)
 
     def _give_up(self, job: ClusterJob) -> None:
         """Its worker cannot be stopped: it goes on, but not for us."""

@@ -8,7 +8,7 @@ from fp_events.domain.run import Attempt, AttemptResult, Ended, Failure
 
 from ._alarm import NEVER
 from ._bridge import DIED, ERROR, STOPPED
-from ._results import cancelled, ended_with, timed_out
+from ._results import cancelled, crashed, ended_with, timed_out
 
 #: Seconds that a job of several attempts, which were to take milliseconds, may take longer than one may.
 _LATE = 1.0
@@ -86,10 +86,11 @@ class ClusterJob:
         if self.stopping or how == STOPPED:
             return None
         if how == DIED and self.began != NEVER and not shared:
-            return _crashed(attempt, f"its worker died in the middle of run {attempt.run_id}: {text}", elapsed)
+            what = f"its worker died in the middle of run {attempt.run_id}"
+            return crashed(attempt, "WorkerLost", f"{what}: {text}", elapsed=elapsed)
         item.losses += how == DIED or self.began != NEVER
         if item.losses >= _LOST_OFTEN:
-            return _crashed(attempt, f"{item.losses} times its worker was lost: {text}", elapsed)
+            return crashed(attempt, "WorkerLost", f"{item.losses} times its worker was lost: {text}", elapsed=elapsed)
         return None
 
     def give_up(self, item: Item) -> AttemptResult | None:
@@ -104,7 +105,3 @@ class ClusterJob:
     def _is_overdue(self, item: Item) -> bool:
         timeout = item.attempt.timeout
         return timeout is not None and self.elapsed >= timeout
-
-
-def _crashed(attempt: Attempt, message: str, elapsed: float) -> AttemptResult:
-    return ended_with(attempt, Ended.CRASHED, Failure(type="WorkerLost", message=message), elapsed=elapsed)

@@ -50,6 +50,11 @@ def cancelled(attempt: Attempt, *, elapsed: float = 0.0, abandoned: bool = False
     return ended_with(attempt, Ended.CANCELLED, None, elapsed=elapsed, abandoned=abandoned)
 
 
+def crashed(attempt: Attempt, kind: str, message: str, *, elapsed: float) -> AttemptResult:
+    """The result of an attempt that took its worker down, or was lost with it; `kind`: `Failure.type`."""
+    return ended_with(attempt, Ended.CRASHED, Failure(type=kind, message=message), elapsed=elapsed)
+
+
 def ended_with(
     attempt: Attempt, ended: Ended, failure: Failure | None, *, elapsed: float, abandoned: bool = False
 ) -> AttemptResult:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 from time import monotonic
 
-from fp_events.domain.run import Attempt, AttemptResult, Ended, Failure
+from fp_events.domain.run import Attempt, AttemptResult
 
 from ._alarm import NEVER
 from ._helper_link import describe_exit
-from ._results import cancelled, ended_with, timed_out
+from ._results import cancelled, crashed, timed_out
 
 #: Seconds after its timeout at which an attempt is stopped from here: the process that runs it was to end by itself.
 _LATE = 5.0
@@ -81,7 +81,9 @@ class RqJob:
         if code == -signal.SIGALRM or (self.overdue and self.stopped_for is item):
             return timed_out(item.attempt, elapsed=elapsed)
         what = f"its process {describe_exit(code)} in the middle of run {item.attempt.run_id}"
-        return _crashed(item.attempt, "ProcessDied", f"{what}; the log of worker {self.worker} may say more", elapsed)
+        return crashed(
+            item.attempt, "ProcessDied", f"{what}; the log of worker {self.worker} may say more", elapsed=elapsed
+        )
 
     def lost(self) -> AttemptResult:
         """What became of the first open attempt, its worker having fallen silent."""
@@ -91,8 +93,6 @@ class RqJob:
         if item.cancelled:
             return cancelled(item.attempt, elapsed=elapsed)
         what = f"worker {self.worker} fell silent in the middle of run {item.attempt.run_id}"
-        return _crashed(item.attempt, "WorkerLost", f"{what}: it, or its machine, was killed or cut off", elapsed)
-
-
-def _crashed(attempt: Attempt, kind: str, message: str, elapsed: float) -> AttemptResult:
-    return ended_with(attempt, Ended.CRASHED, Failure(type=kind, message=message), elapsed=elapsed)
+        return crashed(
+            item.attempt, "WorkerLost", f"{what}: it, or its machine, was killed or cut off", elapsed=elapsed
+        )

@@ -12,8 +12,8 @@ from time import monotonic
 from fp_events.domain.run import Attempt, AttemptResult, Released
 
 from ._mailbox import Mailbox
+from ._outcomes import outcome
 from ._pace import Pace
-from ._portable import unpack
 from ._results import cancelled, raised
 from ._rq_jobs import Item, RqJob
 from ._rq_link import Entry, Link, reason
@@ -266,18 +266,11 @@ class RqExecutor:
         item = job.items.get(index)
         if item is None:
             return
-        attempt = item.attempt
-        try:
-            result = unpack(AttemptResult, body)
-            if (result.run_id, result.number) != (attempt.run_id, attempt.number):
-                raise ValueError(f"an outcome of run {result.run_id}, attempt {result.number}")
-        except ValueError as error:
-            result = raised(attempt, error, elapsed=0.0)
+        result = outcome(item.attempt, body, elapsed=0.0, is_cancelled=item.cancelled)
         del job.items[index]
         job.began = monotonic()
-        pipeline = attempt.plan.pipeline
-        self._pace.record(pipeline, result.duration)
-        self._end(item, cancelled(attempt, elapsed=result.duration) if item.cancelled else result)
+        self._pace.record(item.attempt.plan.pipeline, result.duration)
+        self._end(item, result)
 
     def _job_ended(self, job: RqJob, body: bytes) -> None:
         """Its process is gone: what has no outcome crashed, or never began."""
