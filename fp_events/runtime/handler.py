@@ -19,7 +19,7 @@ from fp_events.domain.mapping import scope_of
 from fp_events.domain.message import Message, Publication
 from fp_events.domain.pipeline import Pipeline, Trigger
 from fp_events.domain.ports import Plan
-from fp_events.domain.run import Attempt, AttemptResult, Ended
+from fp_events.domain.run import Attempt, AttemptResult, Ended, Failure
 from fp_events.domain.schedule import scheduled_inputs
 from fp_events.domain.templates import TemplateError, parse
 
@@ -387,13 +387,19 @@ class PipelineHandler:
         started: float,
         tracing: Tracing | None,
     ) -> AttemptResult:
+        duration = time.perf_counter() - started
+        cause, failure = self._explained(compiled, error)
         return AttemptResult(
             run_id=attempt.run_id,
             number=attempt.number,
-            ended=Ended.REJECTED if isinstance(error, Rejected) else Ended.RAISED,
+            ended=Ended.REJECTED if isinstance(cause, Rejected) else Ended.RAISED,
             version=compiled.version,
             started_at=started_at,
-            duration=time.perf_counter() - started,
-            failure=failure_of(error, node=compiled.plan.failed_node(error)),
-            nodes=None if tracing is None else tracing.raised(error),
+            duration=duration,
+            failure=failure,
+            nodes=None if tracing is None else tracing.raised(cause),
         )
+
+    def _explained(self, compiled: Compiled, error: BaseException) -> tuple[BaseException, Failure]:
+        """What the user's code raised, and what is told of it."""
+        return error, failure_of(error, node=compiled.plan.failed_node(error))

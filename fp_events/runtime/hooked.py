@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -19,7 +18,6 @@ from fp_events.domain.run import Attempt, AttemptResult, Failure
 from .failures import MESSAGE_LENGTH, failure_of, line_of
 from .handler import Compiled, PipelineHandler, Ready
 from .resources import Pool
-from .tracing import Tracing
 from .validation import Unpacked
 
 T = TypeVar("T")
@@ -128,24 +126,15 @@ class HookedHandler(PipelineHandler):
             inputs=MappingProxyType(inputs),
         )
 
-    def _failed(
-        self,
-        attempt: Attempt,
-        compiled: Compiled,
-        error: BaseException,
-        started_at: datetime,
-        started: float,
-        tracing: Tracing | None,
-    ) -> AttemptResult:
+    def _explained(self, compiled: Compiled, error: BaseException) -> tuple[BaseException, Failure]:
         if isinstance(error, HookFailed):
-            result = super()._failed(attempt, compiled, error.cause, started_at, started, tracing)
-            return replace(result, failure=_told(error, result.failure))
-        result = super()._failed(attempt, compiled, error, started_at, started, tracing)
-        if isinstance(error, ResourceUnavailable) and error.__cause__ is not None and result.failure is not None:
+            cause, failure = super()._explained(compiled, error.cause)
+            return cause, _told(error, failure)
+        _, failure = super()._explained(compiled, error)
+        if isinstance(error, ResourceUnavailable) and error.__cause__ is not None:
             # `retry_exceptions` may name what the user's function raised.
-            lineage = (*result.failure.lineage, *failure_of(error.__cause__).lineage)
-            return replace(result, failure=replace(result.failure, lineage=lineage))
-        return result
+            failure = replace(failure, lineage=(*failure.lineage, *failure_of(error.__cause__).lineage))
+        return error, failure
 
 
 def _driven(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -182,10 +171,8 @@ def _check_answer(hook: Hook, answer: Any) -> None:
         raise HookFailed(hook, TypeError(what))
 
 
-def _told(error: HookFailed, failure: Failure | None) -> Failure | None:
+def _told(error: HookFailed, failure: Failure) -> Failure:
     """The failure that says which hook it was, and where."""
-    if failure is None:
-        return None
     hook = error.hook
     text = f"{hook.kind} hook {hook.text} ({line_of(hook, error.cause)}): {failure.message}"
     return replace(failure, message=text[:MESSAGE_LENGTH], node="")
