@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from fp_events.domain.message import ConnectionStatus, Delivery
 from fp_events.domain.ports import Transport
 
-from .aim import Aim
 from .entry import Entry
 from .formats import Formats
 from .held import Held
-from .router import Router, Target
+from .router import Router
 from .runner import Runner
 from .taking import Taking
 
@@ -22,12 +21,8 @@ class DirectIntake(Taking):
     """Takes from a connection of its own, since acknowledgements go in order and a retry holds up all later ones."""
 
     def __init__(self, *, transport: Transport, router: Router, runner: Runner, formats: Formats) -> None:
-        super().__init__(transport, runner.pending)
+        super().__init__(transport, router, runner, formats)
         self.transport = transport
-        self._router = router
-        self._runner = runner
-        self._formats = formats
-        self._aims: dict[Target, Aim] = {}
         #: By packet id: what is not acknowledged beyond doubt, as many as the broker has under way to us.
         self._held: dict[int, Held] = {}
         #: Of these, what is acknowledged; it may come again where the acknowledgement was lost.
@@ -38,10 +33,6 @@ class DirectIntake(Taking):
         if status.connected and not status.session_present:
             self._held.clear()
             self._acknowledged.clear()
-
-    def renew(self) -> None:
-        """The router has newer pipelines: look at their settings again."""
-        self._aims.clear()
 
     async def accept(self, burst: Sequence[Delivery]) -> None:
         """Make runs of these; one that is executed already, and has come again, is not executed twice."""
@@ -59,9 +50,7 @@ class DirectIntake(Taking):
                 continue
             held = Held(delivery)
             for target, captures in self._router.match(delivery):
-                aim = self._aims.get(target)
-                if aim is None:
-                    aim = self._aims[target] = Aim(target, self._runner.lanes[target.pipeline.name], self._formats)
+                aim = self._aims.get(target) or self._aim(target)
                 taken.append(aim.unsaved(delivery.message, captures, now, held))
             if held.missing:
                 self._held[delivery.packet_id] = held

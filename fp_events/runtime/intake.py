@@ -12,13 +12,12 @@ from fp_events.domain.message import ConnectionStatus, Delivery
 from fp_events.domain.ports import Transport
 from fp_events.domain.records import Accept, Accepted, Batch, NewRun, TransportKey
 
-from .aim import Aim
 from .committer import Committer
 from .entry import Entry
 from .formats import Formats
 from .overflow import Overflow
 from .received_ids import StoredIds
-from .router import Match, Router, Target
+from .router import Match, Router
 from .runner import Runner
 from .taking import Taking
 
@@ -44,16 +43,12 @@ class Intake(Taking):
         overflow: Overflow,
         on_command: Callable[[Delivery], bool] | None,
     ) -> None:
-        super().__init__(transport, runner.pending)
-        self._router = router
+        super().__init__(transport, router, runner, formats)
         self._committer = committer
-        self._runner = runner
-        self._formats = formats
         self._session = session
         self._received_ids = received_ids
         self._overflow = overflow
         self._on_command = on_command
-        self._aims: dict[Target, Aim] = {}
         self._now = 0.0
         self._burst = 0
         self._may_start = False
@@ -65,10 +60,6 @@ class Intake(Taking):
         if status.connected and not status.session_present:
             self._session += 1
             self._committer.post(Batch(settings={SESSION: str(self._session).encode()}))
-
-    def renew(self) -> None:
-        """The router has newer pipelines: look at their settings again."""
-        self._aims.clear()
 
     def confirm(self) -> None:
         """Make durable which messages cannot come again, where no later message has done it."""
@@ -142,12 +133,6 @@ class Intake(Taking):
             else:
                 unsaved.append(aim.unsaved(delivery.message, captures, self._now))
         return saved
-
-    def _aim(self, target: Target) -> Aim:
-        aim = self._aims.get(target)
-        if aim is None:
-            aim = self._aims[target] = Aim(target, self._runner.lanes[target.pipeline.name], self._formats)
-        return aim
 
     def _begin(self, *, may_start: bool) -> None:
         """Nothing of this burst is claimed yet."""

@@ -12,7 +12,10 @@ import anyio
 from fp_events.domain.message import Delivery
 from fp_events.domain.ports import Transport
 
-from .pending import Pending
+from .aim import Aim
+from .formats import Formats
+from .router import Router, Target
+from .runner import Runner
 
 T = TypeVar("T")
 
@@ -24,9 +27,14 @@ PART_BYTES = 4 * 1024 * 1024
 class Taking(ABC):
     """Receives while the daemon may hold more runs."""
 
-    def __init__(self, transport: Transport, pending: Pending) -> None:
+    def __init__(self, transport: Transport, router: Router, runner: Runner, formats: Formats) -> None:
         self._transport = transport
-        self._pending = pending
+        self._router = router
+        self._runner = runner
+        self._pending = runner.pending
+        self._formats = formats
+        #: What has been looked at of the router's triggers.
+        self._aims: dict[Target, Aim] = {}
         self._stopped = False
         self._waiting = anyio.CancelScope()
         #: Messages since the start, and those that no trigger wanted.
@@ -48,9 +56,19 @@ class Taking(ABC):
         self._stopped = True
         self._waiting.cancel()
 
+    def renew(self) -> None:
+        """The router has newer pipelines: look at their settings again."""
+        self._aims.clear()
+
     @abstractmethod
     async def accept(self, burst: Sequence[Delivery]) -> None:
         """Make runs of these."""
+
+    def _aim(self, target: Target) -> Aim:
+        aim = self._aims.get(target)
+        if aim is None:
+            aim = self._aims[target] = Aim(target, self._runner.lanes[target.pipeline.name], self._formats)
+        return aim
 
     async def _has_room(self) -> bool:
         """Wait until the daemon may hold more; False when it is stopped."""
