@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 import struct
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import anyio
 import mqtt5
@@ -21,28 +19,20 @@ from fp_events.domain.message import Delivery, Subscription
 from ._acks import Acknowledgements
 from ._inbox import Inbox
 from ._limits import Limits
-from ._link import ANSWER_TIMEOUT, CONNECT_TIMEOUT, NoAnswer, NoConnection
+from ._link import ANSWER_TIMEOUT, NoConnection
 from ._mqtt5_once import Once
 from ._mqtt5_output import HIGH_WATER, PacketIds, PublishOutput
-from ._mqtt5_packets import (
-    connect_packet,
-    impossible,
-    largest_packet,
-    limits_of,
-    subscribe_packet,
-    unsubscribe_packet,
-)
+from ._mqtt5_packets import connect_packet, largest_packet, limits_of
 from ._mqtt5_reader import PUBREC, PUBREL, ProtocolViolation, Reader, Seen
+from ._mqtt5_requests import Answers, Requests
+from ._mqtt5_socket import LAST_WORD, connect
 from ._reasons import IMPLEMENTATION_ERROR, PROTOCOL_ERROR, reason_name
 from ._sender import Item, Sender
-from ._subscribing import CHUNK, chunks
 
 #: Bytes read from the socket at a time.
 READ = 256 * 1024
 #: Seconds between looks at the keepalive and at unconfirmed acknowledgements, at most.
 TICK = 1.0
-#: Seconds that the last packet may take to leave.
-LAST_WORD = 2.0
 #: A packet of four bytes as a number, without its packet identifier (MQTT 5, 3.4: two bytes of body, success).
 _PUBACK, _PUBREC, _PUBREL, _PUBCOMP = 0x40020000, 0x50020000, 0x62020000, 0x70020000
 _PINGREQ = b"\xc0\0"
@@ -97,8 +87,9 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         self._answered = False
         self.refusal = ""
         self._under_way: dict[int, Item] = {}
-        self._requests: dict[int, asyncio.Future[list[int]]] = {}
-        self._ids = PacketIds(first_packet_id, self._under_way, self._requests, released)
+        answers: Answers = {}
+        self._ids = PacketIds(first_packet_id, self._under_way, answers, released)
+        self._requests = Requests(answers, self._ids, queue=self._queue, silence=self._silence)
         self._connecting: asyncio.Future[None] = self._loop.create_future()
         self._probes: deque[int] = deque()
         self._keepalive = float(options.keepalive)
@@ -121,7 +112,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         """See `Link.open`."""
         try:
             self._connect_packet = connect_packet(self._options)
-            await self._connect()
+            await connect(self._options, self._context, self)
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 await self._connecting
         except (OSError, ValueError) as error:  # ValueError: a host name or a text that cannot be encoded
@@ -132,39 +123,6 @@ class Mqtt5Link(asyncio.BufferedProtocol):
             raise
         if not self.limits.session_present:
             await self._once.clear()
-
-    async def _connect(self) -> None:
-        options = self._options
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            found = await self._loop.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
-        for number, (family, kind, protocol, _, address) in enumerate(found, start=1):
-            sock = socket.socket(family, kind, protocol)
-            try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                async with asyncio.timeout(CONNECT_TIMEOUT):
-                    await self._loop.sock_connect(sock, address)
-                await self._begin(sock)
-            except OSError as error:
-                sock.close()
-                if number == len(found) or isinstance(error, ssl.SSLError):
-                    raise
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                return
-
-    async def _begin(self, sock: socket.socket) -> None:
-        tls: dict[str, Any] = {}
-        if self._context is not None:
-            tls = {
-                "ssl": self._context,
-                "server_hostname": self._options.host,
-                "ssl_handshake_timeout": CONNECT_TIMEOUT,
-                "ssl_shutdown_timeout": LAST_WORD,
-            }
-        await self._loop.create_connection(lambda: self, sock=sock, **tls)
 
     async def disconnect(self) -> None:
         """See `Link.disconnect`."""
@@ -210,10 +168,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
         if not self._connecting.done():
             self._connecting.set_exception(NoConnection(reason))
             self._connecting.exception()
-        for request in self._requests.values():
-            if not request.done():
-                request.set_exception(NoAnswer(reason))
-                request.exception()
+        self._requests.lost(reason)
         if self.sender is not None:
             self._released.update(self.sender.lost())
         self._inbox.hold()
@@ -383,9 +338,7 @@ class Mqtt5Link(asyncio.BufferedProtocol):
             case mqtt5.ConnAckPacket() if self.connack is None:
                 self._on_connack(packet)
             case mqtt5.SubAckPacket() | mqtt5.UnsubAckPacket():
-                request = self._requests.pop(packet.packet_id, None)
-                if request is not None and not request.done():
-                    request.set_result([int(code) for code in packet.reason_codes])
+                self._requests.answered(packet.packet_id, [int(code) for code in packet.reason_codes])
             case mqtt5.PingRespPacket():
                 if self._probes:
                     self._acks.answered(self._probes.popleft())
@@ -485,42 +438,15 @@ class Mqtt5Link(asyncio.BufferedProtocol):
 
     async def unsubscribe(self, filters: Sequence[str]) -> None:
         """See `Link.unsubscribe`."""
-        parts = [filters[start : start + CHUNK] for start in range(0, len(filters), CHUNK)]
-        await self._ask([partial(unsubscribe_packet, filters=part) for part in parts])
+        await self._requests.unsubscribe(filters)
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> Mapping[str, int]:
         """See `Link.subscribe`."""
-        limits = self.limits
-        granted = {one.filter: impossible(one, limits) for one in subscriptions}
-        possible = [one for one in subscriptions if not granted[one.filter]]
-        packets = chunks(possible, identifiers=limits.subscription_ids)
-        answers = await self._ask(
-            [partial(subscribe_packet, identifier=number, subscriptions=chunk) for number, chunk in packets]
-        )
-        for (_, chunk), codes in zip(packets, answers, strict=True):
-            if len(codes) != len(chunk):
-                raise NoAnswer(f"{len(codes)} reasons for {len(chunk)} filters")
-            granted.update((one.filter, code) for one, code in zip(chunk, codes, strict=True))
-        return granted
+        return await self._requests.subscribe(subscriptions, self.limits)
 
-    async def _ask(self, packets: Sequence[Callable[[int], bytes]]) -> list[list[int]]:
-        requests: list[asyncio.Future[list[int]]] = []
-        for packet in packets:
-            request: asyncio.Future[list[int]] = self._loop.create_future()
-            packet_id = self._ids.next()
-            self._requests[packet_id] = request
-            self._queue(packet(packet_id))
-            requests.append(request)
-        return [await self._answer(request) for request in requests]
-
-    async def _answer(self, request: asyncio.Future[list[int]]) -> list[int]:
-        """The answer, however much the broker sends before it; Mosquitto 2.0 sends all that it has under way to us."""
-        while True:
-            try:
-                return await asyncio.wait_for(asyncio.shield(request), ANSWER_TIMEOUT)
-            except TimeoutError as error:
-                if not self._paused and self._loop.time() - self._heard >= ANSWER_TIMEOUT:
-                    raise NoAnswer(f"no answer within {ANSWER_TIMEOUT:g} seconds") from error
+    def _silence(self) -> float:
+        """Seconds without a byte from the broker, as far as we read."""
+        return 0.0 if self._paused else self._loop.time() - self._heard
 
 
 def _answers(packets: list[int]) -> bytes:
