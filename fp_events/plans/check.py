@@ -34,6 +34,7 @@ def check(catalogue: Catalogue, pipeline: Pipeline) -> list[Problem]:
     except ConfigError as error:
         return [*problems, *(problem for problem in error.problems if problem not in problems)]
     problems += [
+        *_empty(pipeline, selection.graph),
         *check_hooks(sound, hooks, selection),
         *_replaced(pipeline, selection.graph),
         *_driver(selection),
@@ -54,6 +55,16 @@ def _hooks(catalogue: Catalogue, pipeline: Pipeline) -> tuple[Hooks, list[Proble
         return catalogue.hooks(pipeline), []
     except ConfigError as error:
         return Hooks(), list(error.problems)
+
+
+def _empty(pipeline: Pipeline, graph: Graph) -> Iterator[Problem]:
+    # A module without settings may be there for others to import.
+    if not graph.computed() and pipeline.where != graph.file:
+        yield Problem(
+            what=f"module '{graph.name}' has no function that a run could call",
+            where=graph.file,
+            mend="write one; a function whose name begins with _ is none",
+        )
 
 
 def _replaced(pipeline: Pipeline, graph: Graph) -> Iterator[Problem]:

@@ -99,6 +99,12 @@ CASES = (
         "LIMIT = 80.0\n",
         "error: conf/pipelines/alerts.yml:7: `outputs` names 'alert', but module 'pipelines.alerts' has no such function; add a function 'alert' to pipelines/alerts.py",
     ),
+    Case(
+        wrong="a pipeline whose module is empty",
+        files={"pipelines/bare.py": "", "conf/pipelines/bare.yml": "run: {max_retries: 1}\n"},
+        says="error: pipelines/bare.py: module 'pipelines.bare' has no function that a run could call; write one; a function whose name begins with _ is none",
+        code=78,
+    ),
     _module(
         "functions that need each other in a circle",
         ALERTS_PY
