@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _MARKER = Path("conf", "project.yml")
 #: Seconds that executors have to end.
 _PATIENCE = 10.0
+#: What `submit` takes beside settings of a run.
+_SUBMITTED = ("run_at", "run_in", "priority", "run_id", "key", "deadline")
 
 
 class Project:
@@ -147,7 +149,7 @@ class Project:
             "run",
             {
                 "pipeline": self.pipelines[name].name,
-                **RunConfig.of(run_config, options).request(),
+                **RunConfig.of(run_config, options, submitted=_SUBMITTED).request(),
                 "run_at": _moment(run_at),
                 "run_in": _delay("run_in", run_in),
                 "priority": priority,

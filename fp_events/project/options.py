@@ -14,6 +14,8 @@ from fp_events.domain.pipeline import ExecutorSpec
 
 #: What a run may say of its executor.
 _ASKED = ("type", "max_workers", "num_cpus")
+#: Settings of a run in this process alone.
+_ONLY_HERE = ("adapters", "retry_exceptions", "on_success", "on_failure", "reload")
 
 
 class RunOptions(TypedDict, total=False):
@@ -71,8 +73,11 @@ class RunConfig:
     on_failure: Callback | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, run_config: RunConfig | None, options: RunOptions) -> RunConfig:
-        """One of both: options go before `run_config`. Raises UsageError for what neither knows."""
+    def of(cls, run_config: RunConfig | None, options: RunOptions, *, submitted: Sequence[str] = ()) -> RunConfig:
+        """One of both: options go before `run_config`. Raises UsageError for what neither knows.
+
+        `submitted`: what else may be said of a run that goes to a daemon.
+        """
         given: dict[str, Any] = dict(options)
         if isinstance(given.get("config"), RunConfig):
             if run_config is not None:
@@ -81,7 +86,8 @@ class RunConfig:
         known = {each.name for each in fields(cls)}
         unknown = [name for name in given if name not in known]
         if unknown:
-            raise UsageError(f"there is no option '{unknown[0]}'", mend=f"there are {', '.join(sorted(known))}")
+            right = {*known.difference(_ONLY_HERE), *submitted} if submitted else known
+            raise UsageError(f"there is no option '{unknown[0]}'", mend=f"there are {', '.join(sorted(right))}")
         return replace(run_config or cls(), **{name: value for name, value in given.items() if value is not None})
 
     def call(
@@ -114,7 +120,7 @@ class RunConfig:
 
     def request(self) -> dict[str, Any]:
         """The same for a daemon. Raises UsageError for what only this process can do."""
-        for name in ("adapters", "retry_exceptions", "on_success", "on_failure", "reload"):
+        for name in _ONLY_HERE:
             if getattr(self, name):
                 raise UsageError(f"{name} cannot be sent to a daemon", mend="use `run`, or configure it")
         self._check()

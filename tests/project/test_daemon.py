@@ -73,6 +73,10 @@ async def test_runs_that_come_later_are_cancelled_or_are_refused(tmp_path: Path)
         # Objects, callbacks and code stay in this process; unknown inputs are the daemon's to refuse.
         with pytest.raises(UsageError, match="a daemon takes values that JSON has"):
             project.submit("tank", inputs={"mm": object()})
+        with pytest.raises(
+            UsageError, match=r"no option 'foo'; there are cache, config, .* run_at, run_id, run_in, tim"
+        ):
+            project.submit("tank", foo=1)  # type: ignore[call-arg]  # the mistake itself
         with pytest.raises(UsageError, match="on_success cannot be sent to a daemon"):
             project.submit("tank", on_success=print)
         with pytest.raises(UsageError, match="run_at 'noon' is no time"):
