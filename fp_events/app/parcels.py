@@ -109,6 +109,11 @@ def _chosen(root: Path, pipeline: str | None, shown: str) -> Parcel:
             f"{shown} has {'no pipeline' if not names else 'several pipelines'}",
             mend=f"say which: {', '.join(names)}" if names else "name a project's folder, archive or URL",
         )
+    if pipeline is not None and pipeline not in names:
+        raise UsageError(
+            f"{shown} has no pipeline '{pipeline}'",
+            mend=f"it has {', '.join(names)}" if names else "name a project's folder, archive or URL",
+        )
     return pack(root, pipeline or names[0])
 
 

@@ -53,6 +53,13 @@ CASES = (
         "error: conf has no pipeline; name a project's folder, archive or URL",
     ),
     Case(
+        wrong="`pipelines import` of a pipeline that is not there",
+        files={"other/pipelines/sums.py": "def total(a: int) -> int:\n    return a\n"},
+        arguments=("pipelines", "import", "other", "--pipeline", "nope"),
+        says="error: other has no pipeline 'nope'; it has sums",
+        code=64,
+    ),
+    Case(
         wrong="`pipelines export` over other files",
         files={"other/pipelines/alerts.py": "mine = 1\n"},
         arguments=("pipelines", "export", "alerts", "other"),
