@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fp_events import codecs
 from fp_events.cache import CACHES, Kept, clear, survey
 from fp_events.domain.caching import CacheSpec, NodeStore
-from fp_events.domain.errors import PipelineNotFound, StorageError
+from fp_events.domain.errors import FpEventsError, PipelineNotFound, StorageError, UsageError
 from fp_events.filesystems import without_credentials
 
 from .adapting import hide_password
@@ -72,9 +72,11 @@ def forget(
 ) -> dict[str, int]:
     """Delete kept values, those stored more than `older_than` seconds ago; how many, and their bytes.
 
-    Raises PipelineNotFound as `kept` does, and StorageError.
+    Raises PipelineNotFound as `kept` does, UsageError for a node that neither knows, and StorageError.
     """
-    if pipeline is not None and pipeline not in config.pipelines:
+    if node is not None:
+        _must_keep(config, pipeline, node)
+    elif pipeline is not None and pipeline not in config.pipelines:
         kept(config, pipeline)
     values = size = 0
     for url in _locations(config, pipeline):
@@ -83,6 +85,29 @@ def forget(
         values += deleted[0]
         size += deleted[1]
     return {"values": values, "bytes": size}
+
+
+def _must_keep(config: Config, pipeline: str | None, node: str) -> None:
+    there = sorted({each["node"] for each in kept(config, pipeline)})
+    if node not in there and not _is_computed(config, pipeline, node):
+        of = "" if pipeline is None else f" of pipeline '{pipeline}'"
+        mend = f"there are {', '.join(there)}" if there else "nothing is kept"
+        raise UsageError(f"no values of a node '{node}'{of} are in the cache", mend=mend)
+
+
+def _is_computed(config: Config, pipeline: str | None, node: str) -> bool:
+    """Whether a pipeline has such a function, though nothing of it is kept now."""
+    from fp_events.plans.catalogue import Catalogue
+
+    plans = Catalogue(config.local_path("."), config.source)
+    for each in config.pipelines.values():
+        if pipeline in {None, each.name}:
+            try:
+                if node in plans.graph(each).computed():
+                    return True
+            except FpEventsError:
+                continue
+    return False
 
 
 def _locations(config: Config, pipeline: str | None) -> list[str]:

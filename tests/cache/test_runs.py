@@ -89,6 +89,8 @@ async def test_values_are_kept_wherever_runs_execute(tmp_path: Path) -> None:
                 assert {"looked_up": "succeeded", "weight": "cached", "result": "succeeded"} == anew
             # A process of its own beside the daemon's.
             cleared = await cli(folder, "cache", "clear", "-p", "loop", "--node", "weight")
+            again = await cli(folder, "cache", "clear", "-p", "loop", "--node", "weight")
+            mistyped = await cli(folder, "cache", "clear", "--node", "wieght")
             assert {**CACHED, "weight": "succeeded"} == await asked(daemon, "loop")
             added = await daemon.ask("schedules.add", pipeline="loop", interval="1h", inputs=HERE, cache={"ttl": "5m"})
             with pytest.raises(CommandRefused, match="belongs to the pipeline's configuration"):
@@ -98,6 +100,9 @@ async def test_values_are_kept_wherever_runs_execute(tmp_path: Path) -> None:
             assert await daemon.stop() == 0
 
     assert "deleted 1 value" in cleared.err
+    assert (0, True) == (again.code, "deleted 0 values" in again.err)
+    sentence = "error: no values of a node 'wieght' are in the cache; there are looked_up, weight\n"
+    assert (64, sentence) == (mistyped.code, mistyped.err)
     assert {"inputs": HERE, "cache": {"ttl": "5m"}} == added["request"]
     assert "`cache.only` names 'x'" in wrong["error"]
     assert 2 <= status["cache"]["threads"]["hits"]

@@ -131,6 +131,11 @@ CASES = (
         "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
     ),
     _command(
+        "`cache clear` of a node that is not there",
+        ("cache", "clear", "--node", "alrt"),
+        "error: no values of a node 'alrt' are in the cache; nothing is kept",
+    ),
+    _command(
         "`graph show` of a pipeline that is not there",
         ("graph", "show", "alrets"),
         "error: there is no pipeline 'alrets'; did you mean 'alerts'?",
