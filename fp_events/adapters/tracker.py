@@ -99,6 +99,7 @@ def _make(pipeline: str, settings: Mapping[str, Any], sender: Sender) -> Any:
     from .tracker_client import TrackerClient
 
     _let_pipelines_differ()
+    settings = {**settings, "api_url": _server(settings["api_url"])}
     return HamiltonTracker(
         project_id=settings["project_id"],
         username=settings["username"],
@@ -110,6 +111,11 @@ def _make(pipeline: str, settings: Mapping[str, Any], sender: Sender) -> Any:
         hamilton_ui_url=settings["ui_url"] or settings["api_url"],
         verify=settings["verify"],
     )
+
+
+def _server(url: str) -> str:
+    """The server's own URL, of one that names its API as well."""
+    return url.rstrip("/").removesuffix("/v1").removesuffix("/api")
 
 
 def _modules(graph: Any) -> list[ModuleType]:

@@ -51,6 +51,18 @@ async def test_a_run_is_told_with_its_nodes(plant: Plant, told: Any) -> None:
     assert any("def doubled(n: int)" in file["contents"] for file in template["code_log"]["files"])
 
 
+async def test_the_url_may_name_the_api(plant: Plant, told: Any) -> None:
+    """As Hamilton UI's own pages write it; links lead to the server all the same."""
+    with hamilton_ui() as (port, ui):
+        for ending in ("/api", "/api/v1", "/api/v1/"):
+            tracked(plant, port, api_url=f"http://127.0.0.1:{port}{ending}")
+            await plant.run(7)
+        shown = {facts["url"].rpartition("/runs/")[0] for _, facts in told()}
+
+    assert ["SUCCESS"] * 3 == [run["run_status"] for run in ui.runs.values()]
+    assert {f"http://127.0.0.1:{port}/dashboard/project/7"} == shown
+
+
 async def test_a_failed_run_shows_its_traceback(plant: Plant) -> None:
     """At the node that raised."""
     with hamilton_ui() as (port, ui):
