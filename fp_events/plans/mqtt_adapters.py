@@ -30,8 +30,22 @@ def _exchange(what: str) -> Exchange:
     return found
 
 
+class _Mqtt:
+    """What Hamilton asks of both."""
+
+    @classmethod
+    def applicable_types(cls) -> Collection[type]:
+        """Any value that has a payload: bytes and text as they are, and whatever JSON can say."""
+        return [Any]
+
+    @classmethod
+    def name(cls) -> str:
+        """`@save_to.mqtt` and `@load_from.mqtt`."""
+        return "mqtt"
+
+
 @dataclasses.dataclass
-class MqttSaver(_adapters.DataSaver):  # type: ignore[misc, name-defined]  # Hamilton ships no types
+class MqttSaver(_Mqtt, _adapters.DataSaver):  # type: ignore[misc, name-defined]  # Hamilton ships no types
     """Publishes a node's value when its run has succeeded, durably: with the run's result, through the outbox."""
 
     topic: str
@@ -39,16 +53,6 @@ class MqttSaver(_adapters.DataSaver):  # type: ignore[misc, name-defined]  # Ham
     retain: bool = False
     #: Seconds that the broker keeps it for those who are away; None: for ever.
     expires_after: float | None = None
-
-    @classmethod
-    def applicable_types(cls) -> Collection[type]:
-        """Any value that has a payload: bytes, text, and whatever JSON can say."""
-        return [Any]
-
-    @classmethod
-    def name(cls) -> str:
-        """`@save_to.mqtt`."""
-        return "mqtt"
 
     def save_data(self, data: Any) -> dict[str, Any]:
         """Hand the value to the run; facts about what will be published."""
@@ -59,7 +63,7 @@ class MqttSaver(_adapters.DataSaver):  # type: ignore[misc, name-defined]  # Ham
 
 
 @dataclasses.dataclass
-class MqttLoader(_adapters.DataLoader):  # type: ignore[misc, name-defined]  # Hamilton ships no types
+class MqttLoader(_Mqtt, _adapters.DataLoader):  # type: ignore[misc, name-defined]  # Hamilton ships no types
     """Reads the retained message of a topic."""
 
     topic: str
@@ -67,16 +71,6 @@ class MqttLoader(_adapters.DataLoader):  # type: ignore[misc, name-defined]  # H
     timeout: float = 5.0
     #: The value where there is none.
     default: Any = _REQUIRED
-
-    @classmethod
-    def applicable_types(cls) -> Collection[type]:
-        """Bytes and text as they are, everything else decoded."""
-        return [Any]
-
-    @classmethod
-    def name(cls) -> str:
-        """`@load_from.mqtt`."""
-        return "mqtt"
 
     def load_data(self, type_: type) -> tuple[Any, dict[str, Any]]:
         """The payload as `type_`, and facts about the message. Raises LookupError without a message or a default."""
