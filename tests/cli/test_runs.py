@@ -78,6 +78,21 @@ def test_a_run_is_replayed_retried_and_purged(fp: Fp) -> None:
     assert 64 == fp("runs", "show", good).code
 
 
+def test_a_traceback_is_shown_where_it_leads_to_the_users_code(fp: Fp) -> None:
+    """A message that is rejected before any of it runs has its sentence alone."""
+    fp("publish", "in/garbled", "ON")
+    failed = fp("trigger", "counting", "-i", "value=-1", "-i", "source=y", "--wait", "--format", "ids").out.strip()
+    limit = time.monotonic() + 20
+    while not (rejected := fp("runs", "list", "--outcome", "rejected", "--format", "ids").out.split()):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+    said = [fp("runs", "show", run_id).out.partition("\nattempt 1")[2] for run_id in (rejected[0], failed)]
+
+    assert ["payload.value: payload is text" in said[0], "Traceback" in said[0]] == [True, False]
+    assert ["raise ValueError" in said[1], "Traceback" in said[1]] == [True, True]
+
+
 def test_runs_are_listed_by_time(fp: Fp) -> None:
     """Since and until, as durations and as times."""
     run_id = fp(*TRIGGER, "--wait", "--format", "ids").out.strip()
