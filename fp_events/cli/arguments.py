@@ -199,6 +199,6 @@ def ask(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody is there to answer", mend="add --yes")
+        raise UsageError(f"nobody is there to be asked '{question}'", mend="add --yes")
     if not typer.confirm(question, err=True):
         raise typer.Abort

@@ -84,7 +84,7 @@ async def _add(desk: Desk, arguments: Arguments) -> dict[str, Any]:
             raise CommandRefused(
                 f"there is a schedule '{name}' already",
                 where="schedules.add",
-                mend="say overwrite, or choose another id",
+                mend="add --overwrite, or choose another id",
             )
         return {name: changed(old, schedule, now)}
 

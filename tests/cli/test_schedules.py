@@ -67,7 +67,10 @@ def test_a_schedule_is_added_steered_and_removed(fp: Fp) -> None:
     assert (0, "fields\n") == (fields.code, fields.out)
     assert added.code == 0
     assert "Europe/Berlin" in added.out.splitlines()[-1]
-    assert (64, "error: schedules.add: there is a schedule 'early' already; say overwrite, or choose another id\n") == (
+    assert (
+        64,
+        "error: schedules.add: there is a schedule 'early' already; add --overwrite, or choose another id\n",
+    ) == (
         again.code,
         again.err,
     )

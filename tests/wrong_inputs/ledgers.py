@@ -151,7 +151,7 @@ CASES = (
     _ledger(
         "`runs purge` of many where nobody can be asked",
         places.ledger,
-        "error: Delete for good all finished runs with outcome failed? Nobody is there to answer; add --yes",
+        "error: nobody is there to be asked 'Delete for good all finished runs with outcome failed?'; add --yes",
         64,
         "runs",
         "purge",
