@@ -20,6 +20,8 @@ KEEPALIVE = 2.0
 LOOK = 1.0
 #: What may come and go: a file of a command, a task that is about to end, a page of memory.
 FILES, TASKS, KIB = 3, 3, 8 * 1024
+#: Times as long as the cuts take, without a cut, for caches to fill.
+CALM = 2
 
 SLOW = {
     "conf/pipelines/slow.yml": """\
@@ -136,13 +138,17 @@ async def half_open(run: Run) -> Found:
 
 @row("14", "the connection is cut every 2 s", "no growth of tasks, files, memory; lost 0")
 async def flapping(run: Run) -> Found:
-    """Compared with the same daemon under the same load before the first cut."""
+    """Compared with the same daemon under the same load before the first cut: what it takes in memory for the messages
+    of so long a time, it has taken by then.
+    """
     times = run.times(60, 3)
     async with load(run.folder, Setup(through_proxy=True)) as on:
         assert on.proxy is not None
         await on.daemon.start()
         await on.publish(rate=RATE)
         await on.until_results(400)
+        for _ in range(times * CALM):
+            await on.until_results(int(2 * RATE))
         before = await sample(on.daemon, 0.0)
         for _ in range(times):
             await asyncio.sleep(2.0)

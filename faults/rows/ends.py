@@ -14,7 +14,11 @@ from tests.endtoend.harness import publish
 
 RATE = 200.0
 SLOW = {
-    "conf/pipelines/slow.yml": 'triggers: [{topic: "slow/{line}", map: {x: payload}}]\noutputs: [y]\n',
+    # One at a time: what is left of earlier rounds would fill every thread.
+    "conf/pipelines/slow.yml": """\
+triggers: [{topic: "slow/{line}", map: {x: payload}, concurrency: 1}]
+outputs: [y]
+""",
     "pipelines/slow.py": '''\
 """Takes twenty seconds."""
 

@@ -57,10 +57,11 @@ async def endless(run: Run) -> Found:
     """What the run took above its timeout of one second."""
     times = run.times(20, 1)
     busy, idle = "    while True:\n        x += 1\n", "    import time\n\n    while True:\n        time.sleep(0.01)\n"
-    limit = "run: {{timeout: 1s, executor: {{type: {0}, max_workers: 2}}}}\n"
+    limit = "run: {{timeout: 1s, executor: {{type: {0}, max_workers: {1}}}}}\n"
     files = {
-        **_files("inprocess", busy, run=limit.format("processpool")),
-        **_files("inthread", idle, run=limit.format("threadpool")),
+        **_files("inprocess", busy, run=limit.format("processpool", 2)),
+        # As many lost threads are replaced as there are.
+        **_files("inthread", idle, run=limit.format("threadpool", max(2, times))),
     }
     async with load(run.folder, Setup(files=files)) as on:
         await on.daemon.start()

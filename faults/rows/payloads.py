@@ -99,7 +99,9 @@ async def always_raises(run: Run) -> Found:
 
 @row("24", "a payload that kills the process", "dead letter after 3 crashes alone; bystanders dead-lettered 0")
 async def kills_the_process(run: Run) -> Found:
-    """The daemon is started again whenever it dies, as a supervisor does."""
+    """The daemon is started again whenever it dies, as a supervisor does. Three crashes alone come after one in company,
+    or two where more ran beside it than can run one after the other.
+    """
     times = run.times(10, 1)
     starts = []
     async with load(run.folder, Setup(files=DEADLY)) as on:
@@ -115,28 +117,31 @@ async def kills_the_process(run: Run) -> Found:
             starts.append(count)
         account = await on.settle()
     figure = f"dead letter after {statistics.median(starts):.0f} crashes (most {max(starts)}); {account}"
-    return Found(figure=figure, held=account.sound and not account.dead and max(starts) <= 4, n=times)
+    return Found(figure=figure, held=account.sound and not account.dead and max(starts) <= 5, n=times)
 
 
 @row("25", "a payload of 256 MB", "refused or dead-lettered within the memory bound; peak memory")
 async def enormous(run: Run) -> Found:
-    """As large as MQTT allows; 24 MiB in the short campaign."""
-    size = 24 * MIB if run.short else 268_435_000
+    """As large as the daemon takes, then as MQTT allows, which the broker keeps back; 24 MiB in the short campaign."""
+    sizes = [24 * MIB] if run.short else [60 * MIB, 268_435_000]
     async with load(run.folder, Setup(files=STRICT)) as on:
         await on.daemon.start()
         await on.publish(rate=RATE)
         await on.until_results(100)
         before = peak_rss(on.daemon.pid)
-        await send(on.broker.port, "strict/a", b'{"x": "' + b"x" * (size - 9) + b'"}')
-        status = await on.daemon.until(lambda status: bool(ends_of(pipeline_of(status, "strict"))), every=0.1)
+        for size in sizes:
+            await send(on.broker.port, "strict/a", b'{"x": "' + b"x" * (size - 9) + b'"}')
+        # The broker keeps the order: when this one has come, no other will.
+        await send(on.broker.port, "strict/a", {"x": 1})
+        status = await on.daemon.until(lambda status: "succeeded" in ends_of(pipeline_of(status, "strict")), every=0.1)
         outcome = ends_of(pipeline_of(status, "strict"))
         peak = peak_rss(on.daemon.pid)
         account = await on.settle()
     growth = (peak - before) / MIB
-    figure = f"{size / 1e6:.0f} MB: {outcome}, peak {peak / MIB:.0f} MiB (+{growth:.0f} MiB); {account}"
-    return Found(
-        figure=figure, held=account.sound and "succeeded" not in outcome and growth <= HELD + COPIES * size / MIB
-    )
+    sent = " and ".join(f"{size / 1e6:.0f} MB" for size in sizes)
+    figure = f"{sent}, and a small one: {outcome}, peak {peak / MIB:.0f} MiB (+{growth:.0f} MiB); {account}"
+    held = outcome == {"rejected": 1, "succeeded": 1} and growth <= HELD + COPIES * sizes[0] / MIB
+    return Found(figure=figure, held=account.sound and held)
 
 
 @row("26", "JSON nested a million deep, an integer of 5,000 digits", "REJECTED; the daemon lives")
