@@ -99,8 +99,8 @@ async def always_raises(run: Run) -> Found:
 
 @row("24", "a payload that kills the process", "dead letter after 3 crashes alone; bystanders dead-lettered 0")
 async def kills_the_process(run: Run) -> Found:
-    """The daemon is started again whenever it dies, as a supervisor does. Three crashes alone come after one in company,
-    or two where more ran beside it than can run one after the other.
+    """The daemon is started again whenever it dies, as a supervisor does. Three crashes alone come after one in
+    company, or two where more ran beside it than can run one after the other.
     """
     times = run.times(10, 1)
     starts = []
