@@ -12,11 +12,8 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import typer
 
 from fp_events.domain.errors import StorageError, UsageError
-from fp_events.domain.pipeline import ExecutorSpec
 
 from .output import note
-
-EXECUTORS: tuple[str, ...] = get_args(get_type_hints(ExecutorSpec)["type"])
 
 PipelineArgument = Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's name.")]
 PipelineOption = Annotated[str | None, typer.Option("--pipeline", "-p", help="Only this pipeline.")]
@@ -170,6 +167,13 @@ def _value(text: str) -> Any:
         return text
 
 
+def _executors() -> tuple[str, ...]:
+    # Imported here: `--help` need not wait for it.
+    from fp_events.domain.pipeline import ExecutorSpec
+
+    return get_args(get_type_hints(ExecutorSpec)["type"])
+
+
 def executor(text: str | None, max_workers: int | None = None) -> dict[str, Any] | None:
     """An executor as commands take it: a type, or a JSON object with it."""
     if text is None:
@@ -181,9 +185,10 @@ def executor(text: str | None, max_workers: int | None = None) -> dict[str, Any]
         except ValueError as error:
             mend = 'write a type, or {"type": "ray"}'
             raise UsageError(f"--executor is not JSON: {error}", mend=mend) from error
-    if asked.get("type") not in EXECUTORS:
-        near = get_close_matches(str(asked.get("type")), EXECUTORS, n=1)
-        mend = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(EXECUTORS)}"
+    known = _executors()
+    if asked.get("type") not in known:
+        near = get_close_matches(str(asked.get("type")), known, n=1)
+        mend = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
         raise UsageError(f"there is no executor '{asked.get('type')}'", mend=mend)
     for name, value in asked.items():
         if name not in _OF_EXECUTORS:

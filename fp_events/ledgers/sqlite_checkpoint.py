@@ -1,7 +1,8 @@
 """Copying the write-ahead log into the file beside the commits instead of between them.
 
-A commit that finds the log long copies it itself, which takes 5 to 10 ms, and a run waits for it. Here a thread with a connection of its own does it; what was committed meanwhile, a few hundred pages, is left
-to the writer, which then begins the log anew.
+A commit that finds the log long copies it itself, which takes 5 to 10 ms, and a run waits for it. Here
+a thread with a connection of its own does it; what was committed meanwhile, a few hundred pages, is left to the writer,
+which then begins the log anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fp_events.domain.errors import StorageError
 from .sqlite_file import connect_checkpointer, passes
 from .sqlite_threads import Worker
 
-#: Pages in the log, estimated, at which it is copied: some 20 MiB, three times a second at a thousand messages a second.
+#: Pages in the log, estimated, at which it is copied: 20 MiB, three times a second at a thousand messages a second.
 #: Each copy has two syncs of its own, which hold up those of the commits beside them.
 PAGES = 8_000
 #: Pages that a transaction writes at least, and rows on one page: of indexes too, so it is a guess in between.
