@@ -153,7 +153,8 @@ async def flapping(run: Run) -> Found:
         for _ in range(times):
             await asyncio.sleep(2.0)
             on.proxy.cut()
-        await on.until_results(100)
+        # After so many losses in a row the daemon waits for up to 30 s.
+        await on.until_results(100, 45.0)
         after = await sample(on.daemon, 0.0)
         connections = on.proxy.connections
         account = await on.settle()
