@@ -8,6 +8,7 @@ import time
 
 from faults.load import Load, Setup, load
 from faults.oracle import acknowledged, number_of, read_ledger
+from faults.proxy import Proxy
 from faults.row import Found, Run, row
 from tests.endtoend.gauges import Sample, sample
 from tests.endtoend.harness import publish
@@ -20,8 +21,6 @@ KEEPALIVE = 2.0
 LOOK = 1.0
 #: What may come and go: a file of a command, a task that is about to end, a page of memory.
 FILES, TASKS, KIB = 3, 3, 8 * 1024
-#: Times as long as the cuts take, without a cut, for caches to fill.
-CALM = 2
 
 SLOW = {
     "conf/pipelines/slow.yml": """\
@@ -138,8 +137,8 @@ async def half_open(run: Run) -> Found:
 
 @row("14", "the connection is cut every 2 s", "no growth of tasks, files, memory; lost 0")
 async def flapping(run: Run) -> Found:
-    """Compared with the same daemon under the same load before the first cut: what it takes in memory for the messages
-    of so long a time, it has taken by then.
+    """Compared with the same daemon after as many cuts under the same load: by then it has had what comes at once when
+    the connection is back, thousands of messages after a pause of up to 30 s.
     """
     times = run.times(60, 3)
     async with load(run.folder, Setup(through_proxy=True)) as on:
@@ -147,15 +146,8 @@ async def flapping(run: Run) -> Found:
         await on.daemon.start()
         await on.publish(rate=RATE)
         await on.until_results(400)
-        for _ in range(times * CALM):
-            await on.until_results(int(2 * RATE))
-        before = await sample(on.daemon, 0.0)
-        for _ in range(times):
-            await asyncio.sleep(2.0)
-            on.proxy.cut()
-        # After so many losses in a row the daemon waits for up to 30 s.
-        await on.until_results(100, 45.0)
-        after = await sample(on.daemon, 0.0)
+        before = await _cut_often(on, on.proxy, times)
+        after = await _cut_often(on, on.proxy, times)
         connections = on.proxy.connections
         account = await on.settle()
     growth = _growth(before, after)
@@ -225,6 +217,15 @@ async def _finished(on: Load) -> int:
 
 def _number(packet: bytes) -> int:
     return number_of(packet[packet.rindex(b"{") :])
+
+
+async def _cut_often(on: Load, proxy: Proxy, times: int) -> Sample:
+    for _ in range(times):
+        await asyncio.sleep(2.0)
+        proxy.cut()
+    # After so many losses in a row the daemon waits for up to 30 s.
+    await on.until_results(100, 45.0)
+    return await sample(on.daemon, 0.0)
 
 
 def _growth(before: Sample, after: Sample) -> str:
