@@ -7,6 +7,7 @@ which then begins the log anew.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -55,13 +56,15 @@ class Checkpointer:
 
     def committed(self, rows: int) -> None:
         """A transaction of so many rows has been committed."""
+        if self._worker is None:
+            # With the first commit: a daemon has all its files open from then on.
+            self._worker = Worker("ledger-checkpoints")
+            self._worker.post(self._connect)
         self._pages += _LEAST + rows // _ROWS
         if self._pages < PAGES or self._copying:
             return
         self._pages = 0
         self._copying = True
-        if self._worker is None:
-            self._worker = Worker("ledger-checkpoints")
         self._worker.post(self._copy)
 
     async def close(self) -> None:
@@ -69,6 +72,10 @@ class Checkpointer:
         if self._worker is not None:
             await self._worker.call(self._disconnect)
             self._worker.stop()
+
+    def _connect(self) -> None:
+        with contextlib.suppress(StorageError):
+            self._other = connect_checkpointer(self._path)
 
     def _copy(self) -> None:
         try:

@@ -88,7 +88,8 @@ class _Player:
         if words[0] == "fp-events":
             code, output = await called(words[1:])
         else:
-            process = await asyncio.create_subprocess_exec(*words, cwd=self._folder)
+            # By the shell, which knows `kill` where there is no such program.
+            process = await asyncio.create_subprocess_shell(shlex.join(words), cwd=self._folder)
             code, output = await process.wait(), ""
         if "--background" in words:
             self._pid, self._working = int(output.split()[0]), True
