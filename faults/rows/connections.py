@@ -19,8 +19,9 @@ RATE = 200.0
 KEEPALIVE = 2.0
 #: Beside the keepalive: the daemon looks once a second.
 LOOK = 1.0
-#: What may come and go: a file of a command, a task that is about to end, a page of memory.
-FILES, TASKS, KIB = 3, 3, 8 * 1024
+#: What may come and go: a file of a command, a task that is about to end, memory for the 6,000 messages that come at
+#: once after a pause of 30 s.
+FILES, TASKS, KIB = 3, 3, 16 * 1024
 
 SLOW = {
     "conf/pipelines/slow.yml": """\
