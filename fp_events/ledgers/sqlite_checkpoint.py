@@ -1,8 +1,8 @@
 """Copying the write-ahead log into the file beside the commits instead of between them.
 
-A commit that finds the log long copies it itself, which takes 5 to 10 ms, and a run waits for it. Here
-a thread with a connection of its own does it; what was committed meanwhile, a few hundred pages, is left to the writer,
-which then begins the log anew.
+A commit that finds the log long copies it itself, which takes 5 to 10 ms, and a run waits for it. Here a thread with a
+connection of its own does it; what was committed meanwhile, a few hundred pages, is left to the writer, which then
+begins the log anew.
 """
 
 from __future__ import annotations
