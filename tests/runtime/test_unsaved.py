@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from .conftest import House
 
 
@@ -114,6 +116,22 @@ async def test_one_message_for_several_runs_is_acknowledged_once(house: House) -
         house.steering.gates[1].open()
         await daemon.until(lambda: house.unacknowledged("daemon-x") == 0)
         assert ["failed", "succeeded"] == await daemon.outcomes(2)
+
+
+@pytest.mark.parametrize("acknowledge", ["when_saved", "when_received"])
+async def test_one_message_for_several_runs_is_acknowledged_before_they_end(house: House, acknowledge: str) -> None:
+    """However each ends: one fails, the other goes on and succeeds."""
+    work(house, acknowledge)
+    mapping = {"n": "payload.n", "do": "payload.do ?? null"}
+    house.pipeline("other", triggers=[{"topic": "in/+", "map": mapping, "acknowledge": acknowledge}])
+    async with house.serving() as daemon:
+        house.publish("in/work", 1, "fail", "gate")
+        await house.steering.gates[1].entered()
+        assert ["failed"] == await daemon.outcomes(1)
+        assert 0 == house.unacknowledged("daemon")
+        house.steering.gates[1].open()
+        assert ["failed", "succeeded"] == await daemon.outcomes(2)
+        assert 0 == house.unacknowledged("daemon")
 
 
 async def test_when_received_is_at_most_once(house: House) -> None:
